@@ -1,0 +1,117 @@
+"""Inputs of the tests: each function gives a valid thing, and takes what a test wants different."""
+
+from fractions import Fraction
+from typing import Any
+
+from warehouse import ids
+from warehouse.records import Candidate, Clip, Origin, Outcome, Pair, Reference, Source, Subject, Vote
+
+SHA = "0" * 64
+
+
+def source(**override: Any) -> Source:
+    values: dict[str, Any] = {
+        "source_id": "source_1",
+        "dataset": "sample",
+        "path": "/nowhere/one.mp4",
+        "sha256": SHA,
+        "num_bytes": 1,
+        "caption": "A woman in a red coat walks.",
+        "extra": None,
+    }
+    return Source(**(values | override))
+
+
+def clip(**override: Any) -> Clip:
+    values: dict[str, Any] = {
+        "clip_id": "clip_1",
+        "source_id": "source_1",
+        "fact_key": "fact_shots",
+        "shot_index": 0,
+        "start_frame": 0,
+        "end_frame": 48,
+        "start": Fraction(0),
+        "end": Fraction(2),
+        "frame_rate": Fraction(24),
+        "width_px": 320,
+        "height_px": 240,
+    }
+    return Clip(**(values | override))
+
+
+def subject(**override: Any) -> Subject:
+    values: dict[str, Any] = {
+        "subject_id": "subject_1",
+        "clip_id": "clip_1",
+        "fact_key": "fact_subjects",
+        "subject_index": 0,
+        "phrase": "a woman in a red coat",
+        "key_frame": 0,
+        "box_px": (10.0, 20.0, 110.0, 220.0),
+        "face_box_px": (40.0, 30.0, 80.0, 70.0),
+        "track_sha256": SHA,
+        "identity_vector": (1.0, 0.0, 0.0),
+        "identity_model": "dlib",
+    }
+    return Subject(**(values | override))
+
+
+def reference(**override: Any) -> Reference:
+    values: dict[str, Any] = {
+        "reference_id": "reference_1",
+        "subject_id": "subject_1",
+        "clip_id": "clip_1",
+        "fact_key": "fact_references",
+        "view": "crop",
+        "is_resynthesised": False,
+        "sha256": SHA,
+        "width_px": 128,
+        "height_px": 128,
+        "identity_score": 1.0,
+        "identity_vector": (1.0, 0.0, 0.0),
+    }
+    return Reference(**(values | override))
+
+
+def candidate(**override: Any) -> Candidate:
+    values: dict[str, Any] = {
+        "candidate_id": "candidate_1",
+        "clip_id": "clip_1",
+        "fact_key": "fact_candidates",
+        "generator": "original",
+        "severity": 0.0,
+        "seed": 0,
+        "sha256": SHA,
+    }
+    return Candidate(**(values | override))
+
+
+def pair(**override: Any) -> Pair:
+    values: dict[str, Any] = {
+        "pair_id": "pair_1",
+        "clip_id": "clip_1",
+        "candidate_a": "candidate_1",
+        "candidate_b": "candidate_2",
+        "is_swapped": False,
+        "kind": "original_vs_generated",
+        "split": "train",
+        "seed": 0,
+    }
+    return Pair(**(values | override))
+
+
+def vote(**override: Any) -> Vote:
+    values: dict[str, Any] = {
+        "pair_id": "pair_1",
+        "annotator": "ann_1",
+        "origin": Origin.HUMAN,
+        "outcome": Outcome.A,
+        "is_known": True,
+        "cast_at": "2026-01-01T00:00:00Z",
+        "seconds": 9.5,
+        "comment": None,
+        "raw": "{}",
+    }
+    values |= override
+    values.setdefault("vote_id", ids.make("vote", values["pair_id"], values["annotator"], values["cast_at"]))
+    return Vote(**values)
