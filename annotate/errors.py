@@ -1,0 +1,31 @@
+"""What can go wrong between a pair and its label.
+
+LikenessError                 (warehouse.errors)
+`- AnnotateError          9
+   |- AnswerUnreadable    9   a board's answer whose vote is missing, doubled, or not one the page offers
+   |- BoardRefused        9   the board would not take what it was given
+   |- BoardDamaged        9   the memory board's file holds a line that is not its own
+   `- OriginsMixed        9   votes of people, models and simulations met in one label (also a ValueError)
+"""
+
+from warehouse.errors import LikenessError
+
+
+class AnnotateError(LikenessError):
+    exit_code = 9
+
+
+class AnswerUnreadable(AnnotateError):
+    pass
+
+
+class BoardRefused(AnnotateError):
+    pass
+
+
+class BoardDamaged(AnnotateError):
+    pass
+
+
+class OriginsMixed(AnnotateError, ValueError):
+    pass

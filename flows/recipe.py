@@ -1,0 +1,146 @@
+"""A recipe: the stages in order, the gates behind them, and what follows, as data read from a profile."""
+
+import importlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from flows.stages.stage import CandidateItem, ClipItem, SourceItem, Stage
+from warehouse import ids
+from warehouse.errors import BadRecipe
+from warehouse.gates import Gate, Step
+
+NOUN_OF: Mapping[type, str] = {SourceItem: "source", ClipItem: "clip", CandidateItem: "candidate"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeStage:
+    """A stage in its place on the road."""
+
+    stage: Stage[Any, Any]
+    flow: str
+    """Which flow runs it: `curate` or `generate`."""
+    step: Step
+    """Its face towards the warehouse: key, table, gates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole configuration of the road, checked."""
+
+    profile: str
+    stages: tuple[RecipeStage, ...]
+    options: Mapping[str, Any]
+    """Every other table of the profile: pairs, votes, reward, policy."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(each.step for each in self.stages)
+
+    @property
+    def key(self) -> str:
+        """Digest of all that decides what passes and what comes of it."""
+        return ids.digest([self.described(), dict(self.options)])
+
+    def described(self) -> list[Any]:
+        """Stage keys and gates, as a snapshot records them."""
+        return [
+            [step.stage, step.stage_key, [[gate.name, gate.op, gate.threshold] for gate in step.gates]]
+            for step in self.steps
+        ]
+
+    def of_flow(self, flow: str) -> frozenset[str]:
+        """Names of the stages that a flow runs."""
+        return frozenset(each.step.stage for each in self.stages if each.flow == flow)
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> "Recipe":
+        """The same recipe with other thresholds, by gate name; `BadRecipe` for a gate it does not have."""
+        known = sorted({gate.name for step in self.steps for gate in step.gates})
+        for name in thresholds:
+            if name not in known:
+                raise BadRecipe(f"{name!r} is no gate of profile {self.profile}; it has {', '.join(known)}")
+        return replace(self, stages=tuple(_rethreshold(each, thresholds) for each in self.stages))
+
+
+def load(profile: str) -> Recipe:
+    """A profile by name, or by the path of a TOML file. `BadRecipe` for anything in it that does not fit."""
+    data = _read(profile)
+    keys: dict[str, str] = {}
+    stages = []
+    for table in data.pop("stage", []):
+        stage = _build(table, apart=("flow", "gate"))
+        keys[stage.name] = stage_key(stage, [keys[need] for need in _needs(stage, keys)])
+        gates = tuple(_gate(line, after=stage.name) for line in table.get("gate", []))
+        step = Step(
+            stage=stage.name, stage_key=keys[stage.name], noun=NOUN_OF[stage.takes], fact=stage.fact, gates=gates
+        )
+        stages.append(RecipeStage(stage=stage, flow=table["flow"], step=step))
+    names = [gate.name for each in stages for gate in each.step.gates]
+    if len(set(names)) < len(names):
+        raise BadRecipe(f"profile {profile}: two gates of one name; give one of them a `name` of its own")
+    return Recipe(profile=profile, stages=tuple(stages), options=data)
+
+
+def stage_key(stage: Stage[Any, Any], needed_keys: Sequence[str]) -> str:
+    """Digest of name, version, parameters, weights, and of the stages whose facts it reads."""
+    return ids.digest([stage.name, stage.version, _parameters(stage), list(needed_keys)])
+
+
+def _parameters(configured: Any) -> Any:
+    """A frozen dataclass's fields, engines included, as plain content."""
+    if is_dataclass(configured) and not isinstance(configured, type):
+        values = {field.name: _parameters(getattr(configured, field.name)) for field in fields(configured)}
+        revision = getattr(configured, "revision", None)
+        return values if revision is None else values | {"revision": revision, "engine": type(configured).__name__}
+    if isinstance(configured, (list, tuple)):
+        return [_parameters(value) for value in configured]
+    return configured
+
+
+def _read(profile: str) -> dict[str, Any]:
+    try:
+        if profile.endswith(".toml"):
+            return tomllib.loads(Path(profile).read_text())
+        return tomllib.loads((resources.files("flows.profiles") / f"{profile}.toml").read_text())
+    except FileNotFoundError as error:
+        known = sorted(file.name[:-5] for file in resources.files("flows.profiles").iterdir() if ".toml" in file.name)
+        raise BadRecipe(f"{profile!r} is no profile; take {', '.join(known)} or the path of a .toml file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadRecipe(f"profile {profile}: {error}") from error
+
+
+def _build(table: Mapping[str, Any], *, apart: Sequence[str] = ()) -> Any:
+    """The object that `use = "module:Class"` names, its other keys given as fields; tables among them likewise."""
+    target = table.get("use", "")
+    module_name, _, class_name = target.partition(":")
+    values = {
+        name: _build(value) if isinstance(value, dict) else value
+        for name, value in table.items()
+        if name not in ("use", *apart)
+    }
+    try:
+        return getattr(importlib.import_module(module_name), class_name)(**values)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise BadRecipe(f"{target or 'a stage without `use`'}: {error}") from error
+
+
+def _needs(stage: Stage[Any, Any], known: Mapping[str, str]) -> Sequence[str]:
+    for need in stage.needs:
+        if need not in known:
+            raise BadRecipe(f"stage {stage.name} needs stage {need}, which does not stand before it")
+    return stage.needs
+
+
+def _gate(line: Mapping[str, Any], *, after: str) -> Gate:
+    try:
+        return Gate(after=after, **line)
+    except TypeError as error:
+        raise BadRecipe(f"a gate after {after}: {error}") from error
+
+
+def _rethreshold(each: RecipeStage, thresholds: Mapping[str, float]) -> RecipeStage:
+    gates = tuple(replace(gate, threshold=thresholds.get(gate.name, gate.threshold)) for gate in each.step.gates)
+    return replace(each, step=replace(each.step, gates=gates))

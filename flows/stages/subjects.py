@@ -1,0 +1,220 @@
+"""The people of a clip: who they are over all frames looked at, where they stand, and which words speak of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from flows.engines.ports import Face, FaceReader, Grounded, Grounder, Mask, Picture, Segmenter
+from flows.stages import masks, tracks
+from flows.stages.frames import Frame
+from flows.stages.linking import Linked, link
+from flows.stages.stage import ClipItem, Done
+from flows.stages.tracks import Sighting
+from warehouse import ids
+from warehouse.records import Box, Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectsFact:
+    num_looked: int
+    num_subjects: int
+    num_people_caption: int | None
+    """None: no caption, or an uncounted number."""
+    count_agreement: bool | None
+    """Whether caption and picture speak of as many people; None: the caption does not say."""
+    mask_area_share_min: float | None
+    """Share of its key frame that the smallest subject's mask covers; None: there is no mask."""
+    track_coverage_min: float | None
+    """Share of the frames looked at in which the least seen subject is seen; None: there is no subject."""
+    identity_similarity_min: float | None
+    """Cosine similarity of the least like face to its own subject's vector; None: no face was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A subject before it has an index. Boxes and masks are in pixels of the pictures looked at."""
+
+    key_position: int
+    """Of the key frame, among the frames looked at."""
+    box_px: Box
+    phrase: str | None
+    linked: Linked
+    masks: tuple[Mask | None, ...]
+    """One a frame looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subjects:
+    """Finds each clip's people by face, body and mask, and follows them through the frames looked at."""
+
+    name: ClassVar[str] = "subjects"
+    version: ClassVar[int] = 1
+    takes: ClassVar[type] = ClipItem
+    fact: ClassVar[type] = SubjectsFact
+    needs: ClassVar[Sequence[str]] = ("captions", "faces")
+
+    reader: FaceReader
+    grounder: Grounder
+    segmenter: Segmenter
+    num_looks: int = 8
+    same_mask_from: float = 0.7
+    """IoU of two masks from which they are one person's (OpenS2V's demo: one woman boxed three times)."""
+    face_in_mask_from: float = 0.3
+    """Share of a face's box that its subject's mask must cover: else the mask has drifted and is dropped."""
+
+    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[SubjectsFact]]:
+        return [self._measure(item) for item in batch]
+
+    def _measure(self, item: ClipItem) -> Done[SubjectsFact]:
+        frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
+        said = item.facts["captions"]
+        people = self.people([frame.rgb for frame in frames], said.phrases)
+        phrases = said.phrases if len(said.phrases) == len(people) else (None,) * len(people)
+        rows = [_sightings(person, index, frames, item.video.look_scale) for index, person in enumerate(people)]
+        subjects = [
+            self._record(item, person, person.phrase or phrase, sightings)
+            for person, phrase, sightings in zip(people, phrases, rows, strict=True)
+        ]
+        return Done(fact=_fact(len(frames), people, rows, said.num_people), made=subjects)
+
+    def people(self, pictures: Sequence[Picture], phrases: Sequence[str]) -> list[Person]:
+        """The people of these pictures, left to right. Each is grounded once, in the picture that shows most of them."""
+        faces = self.reader.read(pictures, with_vectors=True)
+        waiting = link(faces, same_person_similarity=self.reader.same_person_similarity)
+        found: list[Person] = []
+        while waiting or not found:
+            position = _best_position(waiting, len(pictures))
+            here = [person for person in waiting if position in person.faces]
+            waiting = [person for person in waiting if position not in person.faces]
+            grounded = self.grounder.ground(pictures[position], phrases, faces[position])
+            placed = _place(here, position, grounded, with_faceless=not found)
+            if not placed:
+                break
+            found += self._followed(pictures, position, placed)
+        return sorted(found, key=lambda person: person.box_px[0] + person.box_px[2])
+
+    def _followed(
+        self, pictures: Sequence[Picture], position: int, placed: Sequence[tuple[Linked, Grounded]]
+    ) -> list[Person]:
+        """The people grounded in one picture, with their masks in all; one person grounded twice is one."""
+        found = self.segmenter.track(pictures, position, [grounded.box_px for _, grounded in placed])
+        distinct = masks.distinct([track[position] for track in found], same_from=self.same_mask_from)
+        return [
+            Person(
+                key_position=position,
+                box_px=grounded.box_px,
+                phrase=grounded.phrase,
+                linked=linked,
+                masks=tuple(
+                    None if self._has_drifted(mask, linked.faces.get(at)) else mask for at, mask in enumerate(track)
+                ),
+            )
+            for index, ((linked, grounded), track) in enumerate(zip(placed, found, strict=True))
+            if linked.faces or index in distinct
+        ]
+
+    def _has_drifted(self, mask: Mask | None, face: Face | None) -> bool:
+        if mask is None or face is None:
+            return False
+        x0, y0, x1, y1 = (round(edge) for edge in face.box_px)
+        return bool(mask[y0:y1, x0:x1].mean() < self.face_in_mask_from)
+
+    def _record(self, item: ClipItem, person: Person, phrase: str | None, rows: Sequence[Sighting]) -> Subject:
+        key, vector = rows[person.key_position], person.linked.vector()
+        return Subject(
+            subject_id=ids.make("subject", item.clip.clip_id, item.fact_key, key.subject_index),
+            clip_id=item.clip.clip_id,
+            fact_key=item.fact_key,
+            subject_index=key.subject_index,
+            phrase=phrase,
+            key_frame=key.frame,
+            box_px=key.box_px or _scaled(person.box_px, item.video.look_scale),
+            face_box_px=key.face_box_px,
+            track_sha256=item.media.put(tracks.write(rows)),
+            identity_vector=None if vector is None else tuple(vector.tolist()),
+            identity_model=None if vector is None else self.reader.model,
+        )
+
+
+def _best_position(people: Sequence[Linked], num: int) -> int:
+    """The frame that shows most of these people, and shows them best; the middle one where there is nobody."""
+
+    def shown(position: int) -> tuple[int, float]:
+        faces = [person.faces[position] for person in people if position in person.faces]
+        return len(faces), sum(face.score * face.frontalness for face in faces)
+
+    return max(range(num), key=shown) if people else num // 2
+
+
+def _place(
+    here: Sequence[Linked], position: int, grounded: Sequence[Grounded], *, with_faceless: bool
+) -> list[tuple[Linked, Grounded]]:
+    """Each person with the smallest box that holds the face; boxes without a face are people too, seen from behind."""
+    free = list(grounded)
+    placed: list[tuple[Linked, Grounded]] = []
+    for person in here:
+        face = person.faces[position]
+        holding = [each for each in free if _holds(each.box_px, face.box_px)]
+        box = min(holding, key=lambda each: _area(each.box_px), default=None)
+        if box is not None:
+            free.remove(box)
+        placed.append((person, box or Grounded(box_px=face.box_px, score=face.score, phrase=None)))
+    return placed + [(Linked(), each) for each in free if with_faceless]
+
+
+def _sightings(person: Person, index: int, frames: Sequence[Frame], scale: float) -> list[Sighting]:
+    rows = []
+    for position, (frame, mask) in enumerate(zip(frames, person.masks, strict=True)):
+        face = person.linked.faces.get(position)
+        box = masks.box_of(mask) if mask is not None else None
+        rows.append(
+            Sighting(
+                frame=frame.index,
+                subject_index=index,
+                box_px=_scaled(box, scale) if box else None,
+                face_box_px=_scaled(face.box_px, scale) if face else None,
+                mask=masks.encode(mask) if mask is not None else None,
+                face_vector=tuple(face.vector.tolist()) if face and face.vector is not None else None,
+            )
+        )
+    return rows
+
+
+def _fact(
+    num_looked: int, people: Sequence[Person], rows: Sequence[Sequence[Sighting]], num_said: int | None
+) -> SubjectsFact:
+    areas = [mask.mean() for person in people if (mask := person.masks[person.key_position]) is not None]
+    return SubjectsFact(
+        num_looked=num_looked,
+        num_subjects=len(people),
+        num_people_caption=num_said,
+        count_agreement=None if num_said is None else num_said == len(people),
+        mask_area_share_min=float(min(areas)) if areas else None,
+        track_coverage_min=min((np.mean([row.is_seen for row in track]).item() for track in rows), default=None),
+        identity_similarity_min=min((s for person in people for s in _similarities(person.linked)), default=None),
+    )
+
+
+def _similarities(linked: Linked) -> list[float]:
+    """Cosine similarity of each of a person's faces to the person's vector."""
+    vector = linked.vector()
+    return [
+        float(face.vector @ vector) for face in linked.faces.values() if vector is not None and face.vector is not None
+    ]
+
+
+def _scaled(box: Box, scale: float) -> Box:
+    x0, y0, x1, y1 = (edge * scale for edge in box)
+    return x0, y0, x1, y1
+
+
+def _holds(box: Box, inner: Box) -> bool:
+    """Whether the middle of one box lies in another."""
+    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+    return box[0] <= x < box[2] and box[1] <= y < box[3]
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

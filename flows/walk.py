@@ -1,0 +1,202 @@
+"""What a worker does with a shard: take its sources through the stages, and hand back rows. No database, no Prefect.
+
+A few sources walk all stages before the next few start, so that a video is decoded once and then let go.
+Gates are asked here too, only to spare work on what the warehouse is going to drop; its SQL has the last word.
+"""
+
+import errno
+import hashlib
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flows import recipe as recipes
+from flows.recipe import Recipe, RecipeStage
+from flows.shards import Shard
+from flows.stages.frames import Video
+from flows.stages.stage import CandidateItem, ClipItem, Done, Failed, SourceItem, Stage
+from warehouse import staging
+from warehouse.errors import DiskFull
+from warehouse.gates import PARENTS, Step
+from warehouse.media import MediaStore
+from warehouse.records import Candidate, Clip, Source
+from warehouse.staging import FactRow, LedgerRow, ShardRows
+
+SOURCES_AT_ONCE = 2
+"""Sources whose frames are in memory together; a stage's batch is all their items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """All that a worker must be told besides the shard; it builds the recipe, engines included, once."""
+
+    profile: str
+    active: frozenset[str]
+    staging: Path
+    media: MediaStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardResult:
+    """A shard that was measured and staged."""
+
+    shard_id: str
+    staged: Path
+    num_sources: int
+    outcomes: Counter[tuple[str, str, str]]
+    """How many items by stage, outcome and reason."""
+    seconds: float
+
+
+def run_shard(work: Work, shard: Shard) -> ShardResult:
+    """Measure a shard and stage its rows: what a worker does."""
+    started = time.monotonic()
+    rows = walk(_recipe(work.profile), work.active, shard, work.media)
+    staged = staging.stage(work.staging, shard.shard_id, rows)
+    return ShardResult(
+        shard_id=shard.shard_id,
+        staged=staged,
+        num_sources=len(shard.sources),
+        outcomes=Counter((row.stage, row.outcome, row.reason or "") for row in rows.ledger),
+        seconds=time.monotonic() - started,
+    )
+
+
+def walk(recipe: Recipe, active: frozenset[str], shard: Shard, media: MediaStore) -> ShardRows:
+    """Measure what is not known yet of a shard, in the `active` stages."""
+    walker = _Walker(recipe, active, shard, media)
+    for start in range(0, len(shard.sources), SOURCES_AT_ONCE):
+        walker.take(shard.sources[start : start + SOURCES_AT_ONCE])
+    return ShardRows(ledger=walker.ledger, facts=walker.facts, records=walker.made)
+
+
+def fact_key(step: Step, item_id: str) -> str:
+    """The key of one fact: digest of the item's content (its id) and of all that decides the answer."""
+    return hashlib.sha256((step.stage_key + item_id).encode()).hexdigest()
+
+
+def measured(stage: Stage[Any, Any], batch: Sequence[Any]) -> Sequence[Done[Any] | Failed]:
+    """One outcome an item. A batch that raises is split until the culprit stands alone, and fails by itself."""
+    try:
+        outcomes = stage(batch)
+    except (DiskFull, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise DiskFull(f"stage {stage.name}: no space left; free some and run the same command again") from error
+        if len(batch) == 1:
+            return [Failed(reason=type(error).__name__, exception=str(error))]
+        middle = len(batch) // 2
+        return [*measured(stage, batch[:middle]), *measured(stage, batch[middle:])]
+    assert len(outcomes) == len(batch), f"stage {stage.name} gave {len(outcomes)} outcomes for {len(batch)} items"
+    return outcomes
+
+
+class _Walker:
+    def __init__(self, recipe: Recipe, active: frozenset[str], shard: Shard, media: MediaStore) -> None:
+        self.recipe, self.active, self.shard, self.media = recipe, active, shard, media
+        self.known = dict(shard.known)
+        self.records: dict[str, list[Any]] = defaultdict(list, {noun: [*rows] for noun, rows in shard.records.items()})
+        self.ledger: list[LedgerRow] = []
+        self.facts: dict[str, list[FactRow]] = defaultdict(list)
+        self.made: dict[str, list[Any]] = defaultdict(list)
+
+    def take(self, sources: Sequence[Source]) -> None:
+        self.sources = {source.source_id: source for source in sources}
+        self.videos: dict[Path, Video] = {}
+        self.alive: dict[str, dict[str, Any]] = {"source": dict(self.sources)}
+        for each in self.recipe.stages:
+            self._pass_through(each)
+        for video in self.videos.values():
+            video.release()
+
+    def _pass_through(self, each: RecipeStage) -> None:
+        step = each.step
+        entering = self.alive[step.noun] if step.noun in self.alive else self._children(step.noun)
+        if step.stage in self.active:
+            unknown = [record for item_id, record in entering.items() if (step.stage, item_id) not in self.known]
+            if unknown:
+                self._measure(each, unknown)
+        self.alive[step.noun] = {item_id: record for item_id, record in entering.items() if self._passes(step, item_id)}
+
+    def _children(self, noun: str) -> dict[str, Any]:
+        parent = PARENTS[noun]
+        return {
+            _id(noun, record): record
+            for record in self.records[noun]
+            if getattr(record, f"{parent}_id") in self.alive[parent]
+        }
+
+    def _passes(self, step: Step, item_id: str) -> bool:
+        fact = self.known.get((step.stage, item_id))
+        if fact is None or isinstance(fact, Failed):
+            return False
+        return all(gate.reason_to_drop(fact) is None for gate in step.gates)
+
+    def _measure(self, each: RecipeStage, records: Sequence[Any]) -> None:
+        started = time.monotonic()
+        outcomes = measured(each.stage, [self._item(each.step, record) for record in records])
+        seconds = (time.monotonic() - started) / len(records)
+        for record, outcome in zip(records, outcomes, strict=True):
+            self._note(each.step, _id(each.step.noun, record), outcome, seconds)
+
+    def _note(self, step: Step, item_id: str, outcome: Done[Any] | Failed, seconds: float) -> None:
+        key = fact_key(step, item_id)
+        failed = isinstance(outcome, Failed)
+        self.ledger.append(
+            LedgerRow(
+                fact_key=key,
+                stage=step.stage,
+                stage_key=step.stage_key,
+                item_id=item_id,
+                outcome="failed" if failed else "done",
+                reason=outcome.reason if isinstance(outcome, Failed) else None,
+                exception=outcome.exception if isinstance(outcome, Failed) else None,
+                attempt=1,
+                seconds=seconds,
+                shard_id=self.shard.shard_id,
+            )
+        )
+        if isinstance(outcome, Failed):
+            self.known[step.stage, item_id] = outcome
+            return
+        self.known[step.stage, item_id] = outcome.fact
+        self.facts[step.stage].append(FactRow(fact_key=key, item_id=item_id, fact=outcome.fact))
+        for record in outcome.made:
+            noun = type(record).__name__.lower()
+            self.records[noun].append(record)
+            self.made[noun].append(record)
+
+    def _item(self, step: Step, record: Any) -> SourceItem | ClipItem | CandidateItem:
+        item_id = _id(step.noun, record)
+        facts = {stage: fact for (stage, known_id), fact in self.known.items() if known_id == item_id}
+        shared: dict[str, Any] = {"media": self.media, "facts": facts, "fact_key": fact_key(step, item_id)}
+        if isinstance(record, Source):
+            return SourceItem(source=record, video=self._video(Path(record.path)), **shared)
+        clip: Clip = self.alive["clip"][record.clip_id] if isinstance(record, Candidate) else record
+        shared |= {"source": self.sources[clip.source_id], "clip": clip}
+        shared |= {f"{noun}s": self._of_clip(noun, clip) for noun in ("subject", "reference")}
+        if isinstance(record, Candidate):
+            stored = self.media.root / self.media.relative_path(record.sha256)
+            return CandidateItem(candidate=record, video=self._video(stored), **shared)
+        return ClipItem(video=self._video(Path(shared["source"].path)), **shared)
+
+    def _of_clip(self, noun: str, clip: Clip) -> list[Any]:
+        return [record for record in self.records[noun] if record.clip_id == clip.clip_id]
+
+    def _video(self, path: Path) -> Video:
+        return self.videos.setdefault(path, Video(path))
+
+
+def _id(noun: str, record: Any) -> str:
+    item_id: str = getattr(record, f"{noun}_id")
+    return item_id
+
+
+@lru_cache(maxsize=1)
+def _recipe(profile: str) -> Recipe:
+    return recipes.load(profile)

@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotate.errors import OriginsMixed
+from annotate.labels import MajorityPolicy, settle
+from tests import factories
+from warehouse.records import Origin, Outcome, Vote
+
+vote_lists = st.lists(
+    st.builds(
+        factories.vote,
+        annotator=st.sampled_from(["ann", "bob", "cem", "dot", "eve"]),
+        outcome=st.none() | st.sampled_from(Outcome),
+        is_known=st.booleans(),
+        cast_at=st.integers(0, 59).map(lambda second: f"2026-01-01T00:00:{second:02}Z"),
+    ),
+    max_size=8,
+    unique_by=lambda vote: vote.vote_id,
+)
+
+
+def votes(said: str) -> list[Vote]:
+    """One vote an annotator: `A`, `B`, `t` for a tie."""
+    spelled = {"A": Outcome.A, "t": Outcome.TIE, "B": Outcome.B}
+    return [factories.vote(annotator=f"ann_{index}", outcome=spelled[letter]) for index, letter in enumerate(said)]
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "reason"),
+    [
+        ("", None, "no votes"),
+        ("A", None, "too few votes"),
+        ("AB", None, "too few votes"),
+        ("AA", Outcome.A, "majority"),
+        ("AtB", None, "split"),
+        ("AAB", Outcome.A, "majority"),
+        ("tBt", Outcome.TIE, "majority"),
+        ("BBB", Outcome.B, "majority"),
+        ("AtBB", Outcome.B, "majority"),
+        ("AABB", None, "split"),
+    ],
+)
+def test_three_votes_settle_by_majority(said: str, outcome: Outcome | None, reason: str) -> None:
+    label = settle("pair_1", votes(said))
+    assert (label.outcome, label.reason, label.num_votes) == (outcome, reason, len(said))
+    assert (label.num_a, label.num_tie, label.num_b) == (said.count("A"), said.count("t"), said.count("B"))
+    assert label.policy == "majority_of_3"
+    assert label.origin == (Origin.HUMAN if said else None)
+
+
+def test_one_annotator_voting_three_times_settles_nothing() -> None:
+    thrice = [factories.vote(cast_at=f"2026-01-0{day}T00:00:00Z") for day in (1, 2, 3)]
+    label = settle("pair_1", thrice)
+    assert (label.outcome, label.reason, label.num_votes) == (None, "too few votes", 1)
+
+
+def test_an_unknown_annotator_gives_no_majority() -> None:
+    two = [factories.vote(annotator="ann"), factories.vote(annotator="stranger", is_known=False)]
+    assert settle("pair_1", two).reason == "too few votes"
+
+
+def test_a_vote_without_outcome_is_not_counted() -> None:
+    three = [*votes("AA"), factories.vote(annotator="cem", outcome=None)]
+    assert (settle("pair_1", three).num_votes, settle("pair_1", three).outcome) == (2, Outcome.A)
+
+
+def test_only_uncounted_votes_are_no_votes() -> None:
+    label = settle("pair_1", [factories.vote(is_known=False), factories.vote(annotator="bob", outcome=None)])
+    assert (label.reason, label.origin, label.num_votes) == ("no votes", None, 0)
+
+
+def test_votes_of_two_origins_make_no_label() -> None:
+    mixed = [factories.vote(), factories.vote(annotator="judge", origin=Origin.VLM)]
+    with pytest.raises(OriginsMixed, match="pair_1: votes of human and vlm"):
+        settle("pair_1", mixed)
+
+
+def test_a_strangers_origin_does_not_spoil_a_label() -> None:
+    three = [replace(vote, origin=Origin.SIMULATED) for vote in votes("BB")]
+    label = settle("pair_1", [*three, factories.vote(annotator="stranger", is_known=False)])
+    assert (label.origin, label.outcome) == (Origin.SIMULATED, Outcome.B)
+
+
+def test_votes_about_another_pair_are_refused() -> None:
+    with pytest.raises(ValueError, match="pair_1 cannot be settled by votes about pair_2"):
+        settle("pair_1", [factories.vote(pair_id="pair_2")])
+
+
+def test_five_votes_need_three_that_agree() -> None:
+    policy = MajorityPolicy(num_votes=5)
+    assert settle("pair_1", votes("AABB"), policy).reason == "too few votes"
+    assert settle("pair_1", votes("AABBt"), policy).reason == "split"
+    assert settle("pair_1", votes("AABBA"), policy).outcome is Outcome.A
+    assert settle("pair_1", votes("AAA"), policy).policy == "majority_of_5"
+
+
+def test_a_policy_without_votes_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one vote"):
+        MajorityPolicy(num_votes=0)
+
+
+@given(vote_lists)
+def test_swapping_the_sides_of_everything_swaps_the_label(drawn: list[Vote]) -> None:
+    straight = settle("pair_1", drawn)
+    turned = settle("pair_1", [replace(vote, outcome=vote.outcome and vote.outcome.swapped()) for vote in drawn])
+    assert turned == replace(
+        straight,
+        outcome=straight.outcome and straight.outcome.swapped(),
+        num_a=straight.num_b,
+        num_b=straight.num_a,
+    )
+
+
+@given(vote_lists, st.randoms())
+def test_the_order_of_votes_changes_nothing(drawn: list[Vote], random) -> None:
+    expected = settle("pair_1", drawn)
+    random.shuffle(drawn)
+    assert settle("pair_1", drawn) == expected
+
+
+@given(vote_lists)
+def test_a_label_counts_its_votes_and_settles_only_by_majority(drawn: list[Vote]) -> None:
+    label = settle("pair_1", drawn)
+    assert label.num_votes == label.num_a + label.num_tie + label.num_b
+    assert (label.outcome is None) == (label.reason != "majority")

@@ -1,0 +1,139 @@
+"""How a shard's results reach the warehouse: a worker stages a folder of Parquet, the one committer merges it.
+
+The folder appears under its final name only when it is whole. Merging it twice changes nothing, so that being
+killed between the merge and the clearing away costs nothing.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse import tables
+from warehouse.database import Session, Warehouse, translated
+from warehouse.errors import WarehouseLocked
+from warehouse.gates import Step, ensure_fact_table
+
+HIDDEN = "."
+"""Folders still being written begin with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """What became of one item at one stage, at one attempt."""
+
+    fact_key: str
+    stage: str
+    stage_key: str
+    item_id: str
+    outcome: str
+    """`done` or `failed`."""
+    reason: str | None
+    exception: str | None
+    attempt: int
+    seconds: float
+    shard_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactRow:
+    fact_key: str
+    item_id: str
+    fact: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardRows:
+    """All that one shard gave."""
+
+    ledger: Sequence[LedgerRow]
+    facts: Mapping[str, Sequence[FactRow]]
+    """By stage name."""
+    records: Mapping[str, Sequence[Any]]
+    """By noun."""
+
+
+def stage(folder: Path, shard_id: str, rows: ShardRows) -> Path:
+    """Write a shard's rows below `folder` and give the finished folder; a worker calls it, the warehouse stays shut."""
+    target, hidden = folder / shard_id, folder / f"{HIDDEN}{shard_id}-{os.getpid()}"
+    with translated(folder):
+        if target.exists():
+            return target
+        hidden.mkdir(parents=True)
+        for name, table in _tables(rows):
+            with (hidden / f"{name}.parquet").open("wb") as file:
+                pq.write_table(table, file)
+                file.flush()
+                os.fsync(file.fileno())
+        hidden.rename(target)
+    return target
+
+
+def commit(warehouse: Warehouse, staged: Path, steps: Sequence[Step]) -> None:
+    """Merge one staged folder in one transaction, then clear it away."""
+    with warehouse.transaction() as session:
+        merge(session, staged, {step.table: step for step in steps})
+    shutil.rmtree(staged)
+
+
+def merge(session: Session, staged: Path, steps: Mapping[str, Step]) -> None:
+    """Merge a staged folder's files; `steps` by the name of their fact table."""
+    for path in sorted(staged.glob("*.parquet")):
+        name, rows = path.stem, pq.read_table(path)
+        if name == "ledger":
+            committed = pa.array([datetime.now(UTC).replace(tzinfo=None)] * rows.num_rows, pa.timestamp("us"))
+            tables.merge(session, name, rows.append_column("committed_at", committed), keys=["fact_key", "attempt"])
+        elif name in steps:
+            ensure_fact_table(session, steps[name])
+            tables.merge(session, name, rows, keys=["fact_key"])
+        else:
+            tables.merge(session, name, rows, keys=[f"{name}_id", "fact_key"])
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Finished shards that a killed run left uncommitted; what it left half written is removed."""
+    if not folder.is_dir():
+        return []
+    for path in folder.glob(f"{HIDDEN}*-*"):
+        shutil.rmtree(path)
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(HIDDEN))
+
+
+@contextmanager
+def only_committer(folder: Path) -> Iterator[None]:
+    """Be the one process that stages and commits below `folder`; `WarehouseLocked` names another that is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{HIDDEN}lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise WarehouseLocked(f"{folder}: process {holder} is running on it; wait for it or stop it") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _tables(rows: ShardRows) -> Iterator[tuple[str, pa.Table]]:
+    yield "ledger", tables.to_arrow(LedgerRow, rows.ledger)
+    for stage_name, facts in rows.facts.items():
+        if facts:
+            keys = pa.table({"fact_key": [row.fact_key for row in facts], "item_id": [row.item_id for row in facts]})
+            values = tables.to_arrow(type(facts[0].fact), [row.fact for row in facts])
+            yield (
+                f"fact_{stage_name}",
+                pa.table([*keys.columns, *values.columns], names=[*keys.column_names, *values.column_names]),
+            )
+    for noun, records in rows.records.items():
+        if records:
+            yield noun, tables.to_arrow(tables.NOUNS[noun], records)
