@@ -11,7 +11,6 @@ from annotate.votes import read_answers
 from flows.recipe import Recipe
 from flows.settings import Settings
 from warehouse import queries, tables
-from warehouse.database import Session
 from warehouse.errors import BadRecipe
 from warehouse.records import Label, Pair, Vote
 
@@ -36,9 +35,7 @@ def collect(settings: Settings, recipe: Recipe, board: MemoryBoard) -> Collected
         pairs = {pair.pair_id: pair for pair in queries.records(session, "pair")}
         candidates = {one.candidate_id: one for one in queries.records(session, "candidate")}
         simulated.answer_all(board, pairs, candidates, people)
-        reading = read_answers(
-            board.answers().answers, tasks=board.tasks(), pairs=pairs, roll=simulated.roll(people)
-        )
+        reading = read_answers(board.answers().answers, tasks=board.tasks(), pairs=pairs, roll=simulated.roll(people))
         num_votes = tables.merge(session, "vote", tables.to_arrow(Vote, reading.votes), keys=["vote_id"])
         labels = settled(list(pairs.values()), queries.records(session, "vote"), policy_of(recipe))
         tables.replace(session, "label", tables.to_arrow(Label, labels), where="true", values=[])
@@ -71,5 +68,3 @@ def _people(options: dict[str, object]) -> Sequence[simulated.SimulatedAnnotator
     if options["annotators"] != "simulated":
         raise BadRecipe(f"votes.annotators = {options['annotators']!r}: this version knows `simulated`")
     return simulated.annotators(seed=int(str(options["seed"])))
-
-

@@ -86,3 +86,77 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         ]
     ),
 }
+
+
+def freeze(settings: Settings, recipe: Recipe) -> Snapshot:
+    """Freeze what is settled now; the same content gives the same snapshot. `NothingToDo` if nothing is settled."""
+    origin = recipe.options["votes"]["annotators"]
+    policy = policy_of(recipe).name
+    with settings.warehouse.session() as session:
+        gates.judge(session, recipe.steps)
+        rows, num_straddling = _rows(session, recipe, origin, policy)
+    found = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in SCHEMAS.items()}
+    frozen = snapshot.freeze(
+        found,
+        root=settings.snapshots,
+        media=settings.media,
+        facts={
+            "profile": recipe.profile,
+            "recipe_key": recipe.key,
+            "stages": recipe.described(),
+            "label_policy": policy,
+            "label_origin": origin,
+            "pairs": dict(recipe.options["pairs"]),
+            "num_pairs_straddling": num_straddling,
+        },
+    )
+    with settings.warehouse.transaction() as session:
+        row = {
+            "snapshot_id": [frozen.id],
+            "label_policy": [policy],
+            "frozen_at": [datetime.now(UTC).replace(tzinfo=None)],
+        }
+        tables.merge(session, "snapshot", pa.table(row), keys=["snapshot_id"])
+    return frozen
+
+
+def _rows(session: Session, recipe: Recipe, origin: str, policy: str) -> tuple[dict[str, list[dict[str, Any]]], int]:
+    """The rows of every table, and the number of pairs left out because their people stand on both sides now."""
+    splits = _splits(session, recipe)
+    settled = queries.settled_pairs(session, origin, policy)
+    pairs = [
+        row | {"outcome": Outcome(row["outcome"]).code, "split": splits[row["clip_id"]]}
+        for row in settled
+        if row["clip_id"] in splits
+    ]
+    if not pairs:
+        raise NothingToDo(f"no pair is settled by {origin} votes under {policy}; publish and collect first")
+    clip_ids = sorted({row["clip_id"] for row in pairs})
+    rows = {
+        "pairs": pairs,
+        "clips": [row | {"split": splits[row["clip_id"]]} for row in queries.frozen_clips(session, clip_ids)],
+        "candidates": [_candidate(row) for row in queries.frozen_candidates(session, clip_ids)],
+        "references": queries.frozen_references(session, clip_ids),
+        "votes": queries.frozen_votes(session, [row["pair_id"] for row in pairs], origin),
+    }
+    return rows, len(settled) - len(pairs)
+
+
+def _splits(session: Session, recipe: Recipe) -> dict[str, str]:
+    """The split of every clip whose people stand on one side of it."""
+    options = recipe.options["pairs"]
+    clips = identities_of_clips(session)
+    everyone = [identity for identities in clips.values() for identity in identities]
+    splits = splits_by_identity(everyone, test_share=options["test_share"], seed=options["seed"])
+    found = {clip_id: split_of_clip(identities, splits) for clip_id, identities in clips.items()}
+    return {clip_id: split for clip_id, split in found.items() if split is not None}
+
+
+def _candidate(row: Mapping[str, Any]) -> dict[str, Any]:
+    """With one face an entry, as training reads them."""
+    columns = (row["face_frames"], row["face_subjects"], row["face_vectors"])
+    faces = [
+        {"frame": frame, "subject_index": subject, "vector": vector}
+        for frame, subject, vector in zip(*columns, strict=True)
+    ]
+    return {name: value for name, value in row.items() if not name.startswith("face_")} | {"faces": faces}

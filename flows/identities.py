@@ -50,4 +50,6 @@ def _linked(subjects: Sequence[Subject], similarity: float) -> dict[str, str]:
         alike = np.flatnonzero(vectors[: row + 1] @ vector >= similarity)
         joined = np.isin(group, group[alike])
         group[joined] = group[joined].min()
-    return {subject.subject_id: subjects[first].subject_id for subject, first in zip(subjects, group.tolist(), strict=True)}
+    return {
+        subject.subject_id: subjects[first].subject_id for subject, first in zip(subjects, group.tolist(), strict=True)
+    }

@@ -1,4 +1,4 @@
-"""`likeness judge`: models vote on pairs from what was measured of the candidates. Their votes never mix with people's."""
+"""`likeness judge`: models vote on pairs, from what was measured of the candidates; never mixed with people's votes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

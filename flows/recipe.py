@@ -3,7 +3,7 @@
 import importlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def load(profile: str) -> Recipe:
     keys: dict[str, str] = {}
     stages = []
     for table in data.pop("stage", []):
-        stage = _build(table, apart=("flow", "gate"))
+        stage = build(table, apart=("flow", "gate"))
         keys[stage.name] = stage_key(stage, [keys[need] for need in _needs(stage, keys)])
         gates = tuple(_gate(line, after=stage.name) for line in table.get("gate", []))
         step = Step(
@@ -86,38 +86,38 @@ def load(profile: str) -> Recipe:
 
 def stage_key(stage: Stage[Any, Any], needed_keys: Sequence[str]) -> str:
     """Digest of name, version, parameters, weights, and of the stages whose facts it reads."""
-    return ids.digest([stage.name, stage.version, _parameters(stage), list(needed_keys)])
+    parameters = {field.name: _content(getattr(stage, field.name)) for field in fields(stage)}  # type: ignore[arg-type]
+    return ids.digest([stage.name, stage.version, parameters, list(needed_keys)])
 
 
-def _parameters(configured: Any) -> Any:
-    """A frozen dataclass's fields, engines included, as plain content."""
-    if is_dataclass(configured) and not isinstance(configured, type):
-        values = {field.name: _parameters(getattr(configured, field.name)) for field in fields(configured)}
-        revision = getattr(configured, "revision", None)
-        return values if revision is None else values | {"revision": revision, "engine": type(configured).__name__}
-    if isinstance(configured, (list, tuple)):
-        return [_parameters(value) for value in configured]
-    return configured
+def _content(value: Any) -> Any:
+    """A parameter as it is; an engine by its revision, which tells its own parameters and weights."""
+    revision = getattr(value, "revision", None)
+    return value if revision is None else {"engine": type(value).__name__, "revision": revision}
 
 
 def _read(profile: str) -> dict[str, Any]:
+    """The tables of a profile, over those of the one it `extends`; its stages, where it has any, replace them all."""
+    path = Path(profile) if profile.endswith(".toml") else resources.files("flows.profiles") / f"{profile}.toml"
     try:
-        if profile.endswith(".toml"):
-            return tomllib.loads(Path(profile).read_text())
-        return tomllib.loads((resources.files("flows.profiles") / f"{profile}.toml").read_text())
+        data = tomllib.loads(path.read_text())
     except FileNotFoundError as error:
         known = sorted(file.name[:-5] for file in resources.files("flows.profiles").iterdir() if ".toml" in file.name)
         raise BadRecipe(f"{profile!r} is no profile; take {', '.join(known)} or the path of a .toml file") from error
     except tomllib.TOMLDecodeError as error:
         raise BadRecipe(f"profile {profile}: {error}") from error
+    below = _read(data.pop("extends")) if "extends" in data else {}
+    return below | {
+        name: below.get(name, {}) | table if isinstance(table, dict) else table for name, table in data.items()
+    }
 
 
-def _build(table: Mapping[str, Any], *, apart: Sequence[str] = ()) -> Any:
+def build(table: Mapping[str, Any], *, apart: Sequence[str] = ()) -> Any:
     """The object that `use = "module:Class"` names, its other keys given as fields; tables among them likewise."""
     target = table.get("use", "")
     module_name, _, class_name = target.partition(":")
     values = {
-        name: _build(value) if isinstance(value, dict) else value
+        name: build(value) if isinstance(value, dict) else value
         for name, value in table.items()
         if name not in ("use", *apart)
     }

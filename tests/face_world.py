@@ -138,7 +138,7 @@ def _candidates(rng: np.random.Generator, base: Floats, references: Floats) -> I
 def _pairs(
     rng: np.random.Generator, clip_id: str, split: str, made: list[tuple[str, float]]
 ) -> Iterator[dict[str, Any]]:
-    """Pairs of the clip's candidates, settled by three annotators, whose taste is `UTILITY` with noise; under 0.6 they tie."""
+    """Pairs of the clip's candidates, settled by three annotators, whose taste is `UTILITY` with noise."""
     for first in range(len(made)):
         for second in range(first + 1, len(made)):
             a, b = sorted([made[first], made[second]], key=lambda _: rng.random())
@@ -164,26 +164,29 @@ def _unit(vector: Floats) -> Floats:
     return np.asarray(vector / np.linalg.norm(vector))
 
 
-TEXT, WHOLE, VECTOR = pa.string(), pa.int32(), pa.list_(pa.float32())
+TEXT, WHOLE, REAL, VECTOR = pa.string(), pa.int32(), pa.float64(), pa.list_(pa.float32())
+FACE = pa.struct([("frame", WHOLE), ("subject_index", WHOLE), ("vector", VECTOR)])
 SCHEMAS = {
     "pairs": pa.schema(
         [("pair_id", TEXT), ("clip_id", TEXT), ("prompt", TEXT), ("candidate_a", TEXT), ("candidate_b", TEXT),
-         ("kind", TEXT), ("outcome", pa.int8()), ("num_votes", WHOLE), ("origin", TEXT), ("policy", TEXT), ("split", TEXT)]
+         ("kind", TEXT), ("outcome", pa.int8()), ("num_votes", WHOLE), ("origin", TEXT), ("policy", TEXT),
+         ("split", TEXT)]
     ),
     "clips": pa.schema(
         [("clip_id", TEXT), ("source_id", TEXT), ("prompt", TEXT), ("split", TEXT), ("num_subjects", WHOLE)]
     ),
     "candidates": pa.schema(
-        [("candidate_id", TEXT), ("clip_id", TEXT), ("generator", TEXT), ("severity", pa.float64()), ("sha256", TEXT),
+        [("candidate_id", TEXT), ("clip_id", TEXT), ("generator", TEXT), ("severity", REAL), ("sha256", TEXT),
          ("num_frames", WHOLE), ("frame_rate_num", pa.int64()), ("frame_rate_den", pa.int64()), ("width_px", WHOLE),
-         ("height_px", WHOLE), ("faces", pa.list_(pa.struct([("frame", WHOLE), ("subject_index", WHOLE), ("vector", VECTOR)]))),
-         ("looked_frames", pa.list_(WHOLE))]
+         ("height_px", WHOLE), ("faces", pa.list_(FACE)), ("looked_frames", pa.list_(WHOLE)), ("sharpness", REAL),
+         ("flicker", REAL), ("motion", REAL)]
     ),
     "references": pa.schema(
-        [("reference_id", TEXT), ("clip_id", TEXT), ("subject_id", TEXT), ("subject_index", WHOLE), ("identity_id", TEXT),
-         ("view", TEXT), ("sha256", TEXT), ("identity_score", pa.float64()), ("vector", VECTOR)]
+        [("reference_id", TEXT), ("clip_id", TEXT), ("subject_id", TEXT), ("subject_index", WHOLE),
+         ("identity_id", TEXT), ("view", TEXT), ("sha256", TEXT), ("identity_score", REAL), ("vector", VECTOR)]
     ),
     "votes": pa.schema(
-        [("vote_id", TEXT), ("pair_id", TEXT), ("annotator", TEXT), ("origin", TEXT), ("outcome", TEXT), ("is_counted", pa.bool_())]
+        [("vote_id", TEXT), ("pair_id", TEXT), ("annotator", TEXT), ("origin", TEXT), ("outcome", TEXT),
+         ("is_counted", pa.bool_())]
     ),
 }  # fmt: skip

@@ -59,7 +59,7 @@ def train_reward(snapshot: Snapshot, config: RewardConfig, *, folder: Path, prog
             grad_norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_norm)
             if not (loss.isfinite() and grad_norm.isfinite()):
                 raise NotFinite(
-                    f"{run_id}: step {step}: loss {loss.item()}, gradient norm {grad_norm.item()}; lower the learning rate"
+                    f"{run_id}: step {step}: loss {loss.item()}, gradient norm {grad_norm.item()}; lower learning_rate"
                 )
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.num_steps))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,8 @@ import pyarrow as pa
 from warehouse import tables
 from warehouse.database import Session
 from warehouse.gates import Step
+from warehouse.records import Vote
+from warehouse.snapshot import PART
 
 Row = dict[str, Any]
 
@@ -41,14 +44,37 @@ def unbalanced(session: Session) -> list[Row]:
     return _rows(session, "unbalanced")
 
 
-def clips_of_name(session: Session, name: str) -> list[Row]:
-    """Clips that `name` may mean."""
-    return _rows(session, "clips_of_name", {"name": name})
+def sources_of_name(session: Session, name: str) -> list[str]:
+    """Sources that `name` may mean: the beginning of their id or a clip's, or a part of their path."""
+    return [row["source_id"] for row in _rows(session, "sources_of_name", {"name": name})]
+
+
+def outcomes_of_clip(session: Session, clip_id: str) -> list[Row]:
+    """A clip's pairs with their votes and labels, in words."""
+    return _rows(session, "outcomes_of_clip", {"clip_id": clip_id})
+
+
+def exception(session: Session, fact_key: str) -> str | None:
+    """What a failed item ran into."""
+    rows = _rows(session, "exception", {"fact_key": fact_key})
+    return rows[0]["exception"] if rows else None
+
+
+def fact(session: Session, step: Step, fact_key: str) -> Row | None:
+    """One fact of a stage, by its key."""
+    rows = _dicts(session.execute(f'SELECT * FROM "{step.table}" WHERE fact_key = ?', [fact_key]))
+    return rows[0] if rows else None
 
 
 def story(session: Session, item_ids: Sequence[str]) -> list[Row]:
     """The verdicts on these items. After `gates.judge`."""
     return _rows(session, "story", {"item_ids": list(item_ids)})
+
+
+def newest_snapshot(session: Session) -> str | None:
+    """The id of the snapshot frozen last."""
+    rows = _rows(session, "newest_snapshot")
+    return rows[0]["snapshot_id"] if rows else None
 
 
 def noun_counts(session: Session) -> Row:
@@ -101,6 +127,135 @@ def passed_candidates(session: Session, stage: str) -> pa.Table:
     return session.execute(_sql("passed_candidates"), {"stage": stage}).to_arrow_table()
 
 
+def sights(session: Session) -> list[Row]:
+    """What was measured of each candidate. After `gates.judge`."""
+    return _rows(session, "sights")
+
+
+def prompts(session: Session) -> list[Row]:
+    """The text of each clip."""
+    return _rows(session, "prompts")
+
+
+def settled_pairs(session: Session, origin: str, policy: str) -> list[Row]:
+    """Pairs that have an outcome."""
+    return _rows(session, "settled_pairs", {"origin": origin, "policy": policy})
+
+
+def frozen_clips(session: Session, clip_ids: Sequence[str]) -> list[Row]:
+    """What a snapshot says of clips, but for the split. After `gates.judge`."""
+    return _rows(session, "frozen_clips", {"clip_ids": list(clip_ids)})
+
+
+def frozen_candidates(session: Session, clip_ids: Sequence[str]) -> list[Row]:
+    """What a snapshot says of all candidates of these clips. After `gates.judge`."""
+    return _rows(session, "frozen_candidates", {"clip_ids": list(clip_ids)})
+
+
+def frozen_references(session: Session, clip_ids: Sequence[str]) -> list[Row]:
+    """What a snapshot says of all references of these clips. After `gates.judge`."""
+    return _rows(session, "frozen_references", {"clip_ids": list(clip_ids)})
+
+
+def frozen_votes(session: Session, pair_ids: Sequence[str], origin: str) -> list[Row]:
+    """What a snapshot says of the votes on these pairs."""
+    return _rows(session, "frozen_votes", {"pair_ids": list(pair_ids), "origin": origin})
+
+
+ORPHANS = (
+    "votes_without_a_pair",
+    "pairs_without_their_candidates",
+    "clips_without_a_source",
+    "subjects_without_a_clip",
+    "labels_that_mix_origins",
+)
+"""Queries that find nothing in a sound warehouse."""
+
+
+def orphans(session: Session, name: str) -> list[Row]:
+    """The offenders that one of `ORPHANS` finds."""
+    return _rows(session, name)
+
+
+def repeated(session: Session, table: str, keys: Sequence[str]) -> list[Row]:
+    """Keys that stand more than once in a table."""
+    listed = ", ".join(f'"{key}"' for key in keys)
+    cursor = session.execute(
+        f'SELECT {listed}, count(*) AS times FROM "{table}" GROUP BY {listed} HAVING count(*) > 1 ORDER BY {listed}'
+    )
+    return _dicts(cursor)
+
+
+def done_without_fact(session: Session, step: Step) -> list[Row]:
+    """Ledger rows of a stage that say `done` where no fact is."""
+    return _dicts(
+        session.execute(
+            f'SELECT item_id, fact_key FROM ledger ANTI JOIN "{step.table}" USING (fact_key)'
+            " WHERE stage = ? AND outcome = 'done' ORDER BY item_id",
+            [step.stage],
+        )
+    )
+
+
+def shown_items(session: Session, most: int) -> list[Row]:
+    """Dropped and failed items, some of each reason, with where they come from. After `gates.judge`."""
+    return _rows(session, "shown_items", {"most": most})
+
+
+def counts_in_play(session: Session) -> Row:
+    """How many of each noun belong to what was judged. After `gates.judge`."""
+    return _rows(session, "counts_in_play")[0]
+
+
+def scenes(session: Session, most: int) -> list[Row]:
+    """Some clips with subjects and references. After `gates.judge`."""
+    return _rows(session, "scenes", {"most": most})
+
+
+def identities_of_subjects(session: Session, subject_ids: Sequence[str]) -> list[Row]:
+    """Who these subjects are."""
+    return _rows(session, "identities_of_subjects", {"subject_ids": list(subject_ids)})
+
+
+def pairs_to_show(session: Session, origin: str, policy: str) -> list[Row]:
+    """A pair of each sort: with a winner, a tie, not settled. After `gates.judge`."""
+    return _rows(session, "pairs_to_show", {"origin": origin, "policy": policy})
+
+
+def votes_of_pairs(session: Session, pair_ids: Sequence[str]) -> list[Vote]:
+    """All votes on these pairs."""
+    return tables.from_arrow(
+        Vote, session.execute(_sql("votes_of_pairs"), {"pair_ids": list(pair_ids)}).to_arrow_table()
+    )
+
+
+def label_counts(session: Session, origin: str, policy: str) -> list[Row]:
+    """Labels by split, outcome and reason. After `gates.judge`."""
+    return _rows(session, "label_counts", {"origin": origin, "policy": policy})
+
+
+def tallies(session: Session, origin: str, policy: str) -> list[Row]:
+    """How often each count of A, tie and B stands behind a label. After `gates.judge`."""
+    return _rows(session, "tallies", {"origin": origin, "policy": policy})
+
+
+def annotators(session: Session, origin: str, policy: str) -> list[Row]:
+    """Every annotator's votes beside the labels. After `gates.judge`."""
+    return _rows(session, "annotators", {"origin": origin, "policy": policy})
+
+
+def originals_against(session: Session, origin: str, policy: str) -> list[Row]:
+    """How the originals fared against what was made of them. After `gates.judge`."""
+    return _rows(session, "originals_against", {"origin": origin, "policy": policy})
+
+
+def ancestors(session: Session, snapshots: Sequence[Path]) -> list[Row]:
+    """What the pairs in these snapshots' folders come from."""
+    parts = {"train": "data/train", "test": "data/test"} | {name: name for name in ("votes", "candidates", "clips")}
+    files = {name: [str(folder / part / PART) for folder in snapshots] for name, part in parts.items()}
+    return _rows(session, "ancestors", files)
+
+
 def records(session: Session, noun: str) -> list[Any]:
     """Every record of a noun, ordered by id."""
     table = session.execute(f'SELECT * FROM "{noun}" ORDER BY 1').to_arrow_table()
@@ -113,6 +268,9 @@ def _sql(name: str) -> str:
 
 
 def _rows(session: Session, name: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-    cursor = session.execute(_sql(name), dict(values) if values else None)
+    return _dicts(session.execute(_sql(name), dict(values) if values else None))
+
+
+def _dicts(cursor: Session) -> list[Row]:
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -30,7 +30,7 @@ def _steps(start: float, end: float, step: float, shift: float = 0.0) -> list[fl
 def _fade(brush: Brush, y0: float, y1: float, top: Colour, bottom: Colour) -> None:
     """A vertical gradient over the whole width."""
     height = brush.canvas.shape[0]
-    rows = _steps(round(y0 * height), round(y1 * height))
+    rows = np.arange(round(y0 * height), round(y1 * height))
     share = ((rows - rows[0]) / len(rows))[:, None]
     colours = np.asarray(top) * (1 - share) + np.asarray(bottom) * share
     brush.canvas[rows] = colours.astype(np.uint8)[:, None]
@@ -47,7 +47,7 @@ def _park(brush: Brush, aspect: float, dice: np.random.Generator) -> None:
     _fade(brush, 0, 0.55, (150, 198, 236), (220, 236, 240))
     brush.fill(_ridge(aspect, 0.46, 0.04, dice), (120, 164, 120))
     _fade(brush, 0.56, 1, (126, 178, 92), (86, 140, 66))
-    for x in np.arange(0.1, aspect, 0.3, dice.uniform(-0.06, 0.06)):
+    for x in _steps(0.1, aspect, 0.3, dice.uniform(-0.06, 0.06)):
         _tree(brush, x, dice, (58, 122, 62))
     path = np.array([(aspect * 0.46, 0.56), (aspect * 0.52, 0.56), (aspect * 0.8, 1.05), (aspect * 0.2, 1.05)])
     brush.fill(path, (206, 188, 154))

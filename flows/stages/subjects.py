@@ -80,7 +80,7 @@ class Subjects:
         return Done(fact=_fact(len(frames), people, rows, said.num_people), made=subjects)
 
     def people(self, pictures: Sequence[Picture], phrases: Sequence[str]) -> list[Person]:
-        """The people of these pictures, left to right. Each is grounded once, in the picture that shows most of them."""
+        """The people of these pictures, left to right. Each is grounded once, where most of them show."""
         faces = self.reader.read(pictures, with_vectors=True)
         waiting = link(faces, same_person_similarity=self.reader.same_person_similarity)
         found: list[Person] = []

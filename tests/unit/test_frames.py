@@ -1,3 +1,4 @@
+import pickle
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from flows.stages.shots import Shots
 from flows.stages.stage import ClipItem, Done, SourceItem
 from tests import factories
 from warehouse.media import MediaStore
+from warehouse.records import Clip
 
 Picture = NDArray[np.uint8]
 
@@ -265,11 +267,12 @@ def test_shots_quality_and_looks_together_decode_once(steady: Path, monkeypatch:
     [cut] = Shots(detector=ContentShots())([item])
     assert isinstance(cut, Done)
     for clip in cut.made:
+        assert isinstance(clip, Clip)
         [measured] = Quality()(
             [
                 ClipItem(
                     source=factories.source(),
-                    clip=clip,  # type: ignore[arg-type]
+                    clip=clip,
                     video=video,
                     media=media,
                     facts={},
@@ -368,7 +371,5 @@ def test_timestamps_that_stand_still_are_unreadable(tmp_path: Path) -> None:
 
 
 def test_the_unreadable_tell_reason_and_detail_across_processes() -> None:
-    import pickle
-
     error = pickle.loads(pickle.dumps(VideoUnreadable("truncated", "a.mp4: 1 s of 2 s")))
     assert (error.reason, str(error)) == ("truncated", "truncated: a.mp4: 1 s of 2 s")

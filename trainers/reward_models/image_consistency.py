@@ -2,25 +2,27 @@
 
 From ICReward (3.2): reference and frame tokens, an image-consistency token that attends over both, r = W h_IC + b.
 Departures: tokens are relations of a recogniser's vectors, not patches, so that a head trained on a dozen people
-judges people it never saw (`face_relations.py`); there is one token a subject, and r is balanced between the average
-and the least of the subjects (ID-Crafter, gamma = 0.5); no quality tokens, for a face vector carries no picture quality.
+judges people it never saw (`face_relations.py`); there is one consistency token a subject, and r is balanced between
+the average and the least of the subjects (ID-Crafter, gamma = 0.5); in place of quality tokens the measured qualities
+of the candidate go into the consistency token.
 
-The order of references does not matter; the order of frames does (`position_T`); a face not read is a token of its own.
+The order of references does not matter; that of frames does (`position_T`); a face not read is a token of its own.
 """
-# Shape letters: B candidates, S subjects, T looked frames, R references a subject, N = B * S, K tokens, F features, W width.
+# Shape letters: B candidates, S subjects, T frames, R references, N = B * S, K tokens, Q qualities, F features, W width
 
 import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainers.face_relations import FRAME_FEATURES, REFERENCE_FEATURES, SUMMARY_FEATURES, Relations, relate
-from trainers.snapshot_pairs import Evidence, collate
+from trainers.snapshot_pairs import QUALITIES, Evidence, collate
 
 TIME_WAVES = 2
+LEAST_QUALITY = 0.05
+"""Added to the qualities before the logarithm, for a quality may be 0."""
 
 
 class ImageConsistency(nn.Module):
@@ -34,9 +36,10 @@ class ImageConsistency(nn.Module):
         self.frame_scale = Scale(len(FRAME_FEATURES))
         self.reference_scale = Scale(len(REFERENCE_FEATURES))
         self.summary_scale = Scale(len(SUMMARY_FEATURES))
+        self.quality_scale = Scale(len(QUALITIES))
         self.frame_token = nn.Linear(len(FRAME_FEATURES) + 1 + 2 * TIME_WAVES, width)
         self.reference_token = nn.Linear(len(REFERENCE_FEATURES), width)
-        self.consistency_token = nn.Linear(len(SUMMARY_FEATURES), width)
+        self.consistency_token = nn.Linear(len(SUMMARY_FEATURES) + len(QUALITIES), width)
         self.attention = nn.MultiheadAttention(width, 2, dropout=dropout, batch_first=True)
         self.mixing = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
@@ -46,10 +49,12 @@ class ImageConsistency(nn.Module):
 
     def fit_scale(self, evidence: Sequence[Evidence]) -> None:
         """Measure mean and spread of every feature over the training candidates; they are kept among the weights."""
-        relations = relate(collate(evidence))
+        batch = collate(evidence)
+        relations = relate(batch)
         self.frame_scale.fit(relations.frame_BSTF)
         self.reference_scale.fit(relations.reference_BSRF)
         self.summary_scale.fit(relations.summary_BSF)
+        self.quality_scale.fit(_log_quality(batch))
 
     def score(self, evidence: Sequence[Evidence]) -> Tensor:
         """(B,) rewards."""
@@ -63,7 +68,7 @@ class ImageConsistency(nn.Module):
         has_frame_NT = batch.has_frame_T.repeat_interleave(num_subjects, 0)
         is_padding_NK = ~torch.cat([batch.has_reference_SR.flatten(0, 1), has_frame_NT], 1)
         tokens_NKW = torch.cat([self._reference_tokens(relations), self._frame_tokens(relations, batch)], 1)
-        hidden_NW = self.consistency_token(self.summary_scale(relations.summary_BSF).flatten(0, 1))
+        hidden_NW = self._consistency_tokens(relations, batch)
         attended_NW = self._attend(hidden_NW, tokens_NKW, is_padding_NK)
         hidden_NW = hidden_NW + self.dropout(attended_NW)
         hidden_NW = hidden_NW + self.dropout(self.mixing(hidden_NW))
@@ -78,6 +83,12 @@ class ImageConsistency(nn.Module):
             query_NW[:, None], tokens_NKW, tokens_NKW, key_padding_mask=mask_NK, need_weights=False
         )
         return torch.where(is_empty_N[:, None], 0, attended_N1W[:, 0])
+
+    def _consistency_tokens(self, relations: Relations, batch: Evidence) -> Tensor:
+        quality_BSQ = self.quality_scale(_log_quality(batch))[:, None].expand(-1, batch.is_seen_ST.shape[1], -1)
+        features = torch.cat([self.summary_scale(relations.summary_BSF), quality_BSQ], -1)
+        tokens: Tensor = self.consistency_token(features)
+        return tokens.flatten(0, 1)
 
     def _reference_tokens(self, relations: Relations) -> Tensor:
         tokens: Tensor = self.reference_token(self.reference_scale(relations.reference_BSRF))
@@ -124,3 +135,8 @@ def _waves(position_BT: Tensor) -> Tensor:
     """(B, T, 4): cosines and sines of the place in the video."""
     angle = math.pi * position_BT[..., None] * torch.arange(1, TIME_WAVES + 1, device=position_BT.device)
     return torch.cat([angle.cos(), angle.sin()], -1)
+
+
+def _log_quality(batch: Evidence) -> Tensor:
+    """(B, Q): logarithms, so that a difference between candidates of one clip is a ratio."""
+    return (batch.quality_Q + LEAST_QUALITY).log()

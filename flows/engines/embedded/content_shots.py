@@ -1,9 +1,9 @@
 """Shot boundaries by PySceneDetect's adaptive content detector, fed with proxies that were decoded anyway.
 
 Why adaptive: a fixed threshold on the content score takes fast motion for cuts, whereas a cut's score stands out from
-its neighbours'. The numbers below are the middle of a plateau: on the 18 hard cuts of 41 real clips, every ratio from
-1.8 to 2.7 with a content score from 21 to 33 finds all cuts and nothing else. There, PySceneDetect's own numbers (3, 15)
-miss 2 and find 2 that are none, its fixed threshold (27) finds 2 that are none, its histogram misses 5, its hash 3.
+its neighbours'. The numbers below are the middle of a plateau: on the 18 hard cuts of 42 real clips, every ratio from
+1.8 to 2.7 with a content score from 21 to 33 finds all cuts and nothing else. There, PySceneDetect's own numbers (3 and
+15) miss 2 and find 2 that are none, its fixed threshold (27) finds 2 that are none, its histogram misses 5, its hash 3.
 
 Dissolves and fades are not looked for: a shot may hold one.
 """

@@ -77,8 +77,8 @@ def copy_paste(scene: Scene, severity: float, rng: np.random.Generator) -> tuple
 
 
 def blur(scene: Scene, severity: float, rng: np.random.Generator) -> tuple[Picture, ...]:
-    """Severity 1 is a Gaussian whose standard deviation is 1/160 of the longest side."""
-    sigma_px = severity * max(scene.pictures[0].shape[:2]) / 160
+    """Severity 1 is a Gaussian whose standard deviation is 1/120 of the longest side."""
+    sigma_px = severity * max(scene.pictures[0].shape[:2]) / 120
     return tuple(cv2.GaussianBlur(picture, (0, 0), sigma_px) for picture in scene.pictures)
 
 

@@ -90,8 +90,12 @@ class DlibFaces:
         return self._remembered[key]
 
     def _detect(self, picture: Picture) -> tuple[_Found, ...]:
+        """The faces at the working size; where there is none, those at half that size, which large faces fit better."""
+        scale = min(self.max_upscale, self.side_px / max(picture.shape[:2]))
+        return self._detect_at(picture, scale) or self._detect_at(picture, scale / 2)
+
+    def _detect_at(self, picture: Picture, scale: float) -> tuple[_Found, ...]:
         height, width = picture.shape[:2]
-        scale = min(self.max_upscale, self.side_px / max(height, width))
         method = cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         scaled = np.ascontiguousarray(cv2.resize(picture, size, interpolation=method))

@@ -46,8 +46,8 @@ def paste(picture: Picture, box: Box, source: Picture, source_box: Box, *, opaci
     oval = _Oval.around(_features(box), picture)
     mask = np.clip((1 - np.sqrt(oval.distance2)) / _EDGE, 0, 1)[..., None]
     below = picture[oval.rows, oval.columns]
-    above = oval.sampled(source, _features(source_box))
-    above = above + _mean_within(oval, below) - _mean_within(oval, above)
+    face = oval.sampled(source, _features(source_box))
+    above = face + _mean_within(oval, below) - _mean_within(oval, face)
     blended = below + opacity * mask * (above - below)
     return oval.with_content(picture, np.clip(np.rint(blended), 0, 255).astype(np.uint8))
 

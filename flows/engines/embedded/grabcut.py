@@ -2,7 +2,8 @@
 
 The box says where the person is, ordinary proportions (`face_seeded`) where head and trunk are in it; GrabCut (Rother,
 Kolmogorov, Blake 2004) finds the outline. In the next frame the mask, moved along the flow, is the guess that GrabCut
-refines. A mask that agrees too little with its guess is lost, and is not looked for again.
+refines. Where the flow there and the flow back do not meet, what is shown is no longer the same person: the mask is
+lost, and is not looked for again.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,19 @@ Guess = NDArray[np.uint8]
 class GrabCut:
     """`Segmenter` without a network.
 
-    `side_px`: the longest side that is worked at. `kept_from`: IoU with its guess from which a mask is believed.
+    `side_px`: the longest side that is worked at. `kept_from`: the share of a moved mask, on which the flow there and
+    back ends within `returns_px`, from which it is believed. Measured on nine real clips, looking up to four times a
+    second: 0.29 to 1 within a shot, 0 to 0.09 over a cut.
     """
 
-    def __init__(self, *, side_px: int = 256, num_iterations: int = 2, kept_from: float = 0.5) -> None:
+    def __init__(
+        self, *, side_px: int = 256, num_iterations: int = 2, kept_from: float = 0.2, returns_px: float = 2.0
+    ) -> None:
         self.side_px = side_px
         self.num_iterations = num_iterations
         self.kept_from = kept_from
-        self.revision = f"grabcut-1-opencv-{cv2.__version__}-{side_px}px-{num_iterations}-{kept_from}"
+        self.returns_px = returns_px
+        self.revision = f"grabcut-1-opencv-{cv2.__version__}-{side_px}px-{num_iterations}-{kept_from}-{returns_px}"
 
     def track(self, frames: Sequence[Picture], key_index: int, boxes: Sequence[Box]) -> Sequence[Sequence[Mask | None]]:
         """For each subject (a box in `frames[key_index]`) its mask in every frame, None where it is not seen."""
@@ -50,28 +56,23 @@ class GrabCut:
         if all(track[before] is None for track in tracks):
             return
         positions = _flow_positions(frames[at], frames[before])
+        returns = _distances(positions, _flow_positions(frames[before], frames[at])) < self.returns_px
         for track in tracks:
             earlier = track[before]
             if earlier is not None:
-                track[at] = self._carry(frames[at], positions, earlier)
-
-    def _carry(self, frame: Picture, positions: NDArray[np.float32], before: Mask) -> Mask | None:
-        moved = cv2.remap(before.astype(np.uint8), positions, None, cv2.INTER_NEAREST) > 0
-        refined = self._cut(frame, _next_guess(moved))
-        if refined is None:
-            return None
-        shared, union = np.count_nonzero(refined & moved), np.count_nonzero(refined | moved)
-        return refined if shared >= self.kept_from * union else None
+                moved = cv2.remap(earlier.astype(np.uint8), positions, None, cv2.INTER_NEAREST) > 0
+                is_kept = np.count_nonzero(returns & moved) >= self.kept_from * max(1, np.count_nonzero(moved))
+                track[at] = self._cut(frames[at], _next_guess(moved)) if is_kept else None
 
     def _cut(self, frame: Picture, guess: Guess) -> Mask | None:
         """The outline nearest to a guess, in one piece; None: GrabCut left nothing."""
         near = guess != cv2.GC_BGD
-        if not near.any() or np.count_nonzero(guess == cv2.GC_FGD) < 2:
+        if np.count_nonzero(guess == cv2.GC_FGD) < 2:
             return None
         window = _window(near)
         labels, picture = guess[window].copy(), np.ascontiguousarray(frame[window])
         if not np.any((labels == cv2.GC_BGD) | (labels == cv2.GC_PR_BGD)):
-            return near  # the person fills the picture: no background to learn from
+            return np.asarray(near)  # the person fills the picture: no background to learn from
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.grabCut(picture, labels, None, *models, self.num_iterations, cv2.GC_INIT_WITH_MASK)
@@ -105,7 +106,7 @@ def _first_guess(box: Sequence[float], size: tuple[int, int]) -> tuple[Guess, Ma
     _fill(guess, (middle - 1.35 * face, chin_y + 0.3 * face, middle + 1.35 * face, y1), cv2.GC_PR_FGD)
     _ellipse(guess, (middle, head_y), (0.75 * face, 0.95 * face), cv2.GC_PR_FGD)
     _ellipse(core, (middle, head_y + 0.1 * face), (0.4 * face, 0.5 * face), 1)
-    _fill(core, (middle - 0.55 * face, chin_y + 0.6 * face, middle + 0.55 * face, min(y1, chin_y + 2.5 * face)), 1)
+    _fill(core, (middle - 0.8 * face, chin_y + 0.6 * face, middle + 0.8 * face, min(y1, chin_y + 2.5 * face)), 1)
     guess[core > 0] = cv2.GC_FGD
     return guess, core > 0
 
@@ -128,11 +129,19 @@ def _outwards(start: int, length: int) -> list[tuple[int, int]]:
 
 
 def _flow_positions(frame: Picture, before: Picture) -> NDArray[np.float32]:
-    """(height, width, 2): where each pixel of `frame` was in `before`, by dense inverse search (Kroeger et al. 2016)."""
+    """(height, width, 2): where each pixel of `frame` was in `before`; dense inverse search (Kroeger et al. 2016)."""
     grey, earlier = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (frame, before))
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey, earlier, None)
     rows, columns = np.indices(grey.shape, dtype=np.float32)
     return np.asarray(flow + np.dstack([columns, rows]), dtype=np.float32)
+
+
+def _distances(positions: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(height, width): how far from itself, in pixels, each pixel comes back from where it went."""
+    nowhere = (-1e6, -1e6)
+    returned = cv2.remap(back, positions, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=nowhere)
+    rows, columns = np.indices(returned.shape[:2], dtype=np.float32)
+    return np.asarray(np.hypot(returned[..., 0] - columns, returned[..., 1] - rows))
 
 
 def _main_piece(mask: Mask) -> Mask:

@@ -1,0 +1,273 @@
+"""The command `likeness`. Results go to standard output, what happens meanwhile to standard error.
+
+Exit codes are those of the error trees; an unforeseen error is 1, with its traceback only under `--debug`.
+"""
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows import orchestration
+from flows import recipe as recipes
+from flows.progress import Progress
+from flows.recipe import Recipe
+from flows.settings import Settings
+from warehouse.database import translated
+from warehouse.errors import BadRecipe, LikenessError
+
+FOLDER = click.Path(path_type=Path)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+DATASET = click.option("--dataset", default=None, help="Only this data set: the folder it was ingested from.")
+SOURCE = click.option("--source", type=FOLDER, required=True, help="A folder of videos.")
+CAPTIONS = click.option("--captions", type=FOLDER, default=None, help="CSV or JSONL: the captions of the videos.")
+SNAPSHOT = click.option("--snapshot", "prefix", default="", help="The beginning of its id; default: the newest.")
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that all share, and hand it `settings` and `recipe` for them."""
+
+    @click.option("--warehouse", "url", default=None, help="Path or URL; default: a DuckDB file in LIKENESS_HOME.")
+    @click.option("--profile", default="embedded", show_default=True, help="A profile's name, or a .toml file.")
+    @click.option("--debug", is_flag=True, help="Log an item a line, and show tracebacks.")
+    @functools.wraps(function)
+    def run(*, url: str | None, profile: str, debug: bool, **options: Any) -> None:
+        logging.getLogger().setLevel(logging.DEBUG if debug else logging.INFO)
+        settings = Settings.read(warehouse_url=url)
+        orchestration.prepare(settings.home)
+        try:
+            with translated(settings.home):
+                function(settings=settings, recipe=recipes.load(profile), **options)
+        except LikenessError as error:
+            if debug:
+                raise
+            click.echo(f"likeness: {error}", err=True)
+            raise SystemExit(error.exit_code) from error
+
+    return run
+
+
+@click.group(context_settings={"max_content_width": 100})
+@click.version_option(package_name="likeness")
+def likeness() -> None:
+    """From raw human video to preference-trained models.
+
+    source -> clip -> subject -> reference -> candidate -> pair -> vote -> label -> snapshot -> reward model -> policy
+    """
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+
+
+@likeness.command("run")
+@SOURCE
+@CAPTIONS
+@verb
+def run_(settings: Settings, recipe: Recipe, source: Path, captions: Path | None) -> None:
+    """Walk the whole road, from a folder of videos to a trained policy and a report."""
+    from flows.road import road
+
+    click.echo(road(settings, recipe, source, captions))
+
+
+@likeness.command()
+@click.argument("folder", type=FOLDER)
+@verb
+def sample(settings: Settings, recipe: Recipe, folder: Path) -> None:
+    """Draw the sample: footage of drawn people, with captions and deliberate troubles."""
+    from flows.sources.drawn import draw_sample
+
+    step = Progress("sample")
+    draw_sample(folder)
+    step.finish(str(folder))
+
+
+@likeness.command("ingest")
+@SOURCE
+@CAPTIONS
+@verb
+def ingest_(settings: Settings, recipe: Recipe, source: Path, captions: Path | None) -> None:
+    """List a folder of videos and their captions, and report what does not fit."""
+    from flows.ingest import ingest
+
+    for arrival, num in sorted(ingest(settings, source, captions, progress=Progress("ingest")).items()):
+        click.echo(f"{num:>8}  {arrival}")
+
+
+@likeness.command("curate")
+@DATASET
+@verb
+def curate_(settings: Settings, recipe: Recipe, dataset: str | None) -> None:
+    """Measure what is pending from shots to references."""
+    from flows.curate import curate
+
+    num_new = curate(settings, recipe, dataset=dataset, progress=Progress("curate"))
+    click.echo(f"{num_new} new facts")
+
+
+@likeness.command("generate")
+@DATASET
+@verb
+def generate_(settings: Settings, recipe: Recipe, dataset: str | None) -> None:
+    """Generate candidates of every curated clip, measure them, and draw pairs."""
+    from flows.generate import generate
+
+    made = generate(settings, recipe, dataset=dataset, progress=Progress("generate"))
+    click.echo(
+        f"{made.num_facts} new facts, {made.num_pairs} new pairs, {made.num_straddling} clips straddle the split"
+    )
+
+
+@likeness.command("judge")
+@verb
+def judge_(settings: Settings, recipe: Recipe) -> None:
+    """Let models vote on the pairs."""
+    from flows.judge import judge
+
+    judged = judge(settings, recipe)
+    click.echo(f"{judged.num_votes} new votes, {judged.num_abstentions} abstentions")
+
+
+@likeness.command("publish")
+@verb
+def publish_(settings: Settings, recipe: Recipe) -> None:
+    """Put up the pairs that are not on the board yet."""
+    from flows.publish import board_of, publish
+
+    click.echo(f"{publish(settings, board_of(settings))} pairs put up")
+
+
+@likeness.command("collect")
+@verb
+def collect_(settings: Settings, recipe: Recipe) -> None:
+    """Take votes in from the board, and settle labels."""
+    from flows.collect import collect
+    from flows.publish import board_of
+
+    collected = collect(settings, recipe, board_of(settings))
+    for line in collected.unreadable:
+        click.echo(line, err=True)
+    click.echo(f"{collected.num_votes} new votes, {collected.num_skipped} skipped, {collected.num_labels} labels")
+
+
+@likeness.command("freeze")
+@verb
+def freeze_(settings: Settings, recipe: Recipe) -> None:
+    """Freeze the settled pairs into a snapshot."""
+    from flows.freeze import freeze
+
+    click.echo(freeze(settings, recipe).id)
+
+
+@likeness.group()
+def train() -> None:
+    """Train from a snapshot."""
+
+
+@train.command("reward")
+@SNAPSHOT
+@verb
+def train_reward_(settings: Settings, recipe: Recipe, prefix: str) -> None:
+    """Train the reward model."""
+    from flows import train
+
+    card = train.reward(settings, recipe, train.chosen(settings, prefix), progress=Progress("train reward"))
+    click.echo(json.dumps({"checkpoint_id": card.checkpoint_id, **card.metrics}, indent=1))
+
+
+@train.command("policy")
+@SNAPSHOT
+@verb
+def train_policy_(settings: Settings, recipe: Recipe, prefix: str) -> None:
+    """Train the policy against the newest reward model of the snapshot."""
+    from flows import train
+
+    snapshot = train.chosen(settings, prefix)
+    folder = train.newest(settings, "reward_model", snapshot)
+    card = train.policy(settings, recipe, snapshot, folder, progress=Progress("train policy"))
+    click.echo(json.dumps({"checkpoint_id": card.checkpoint_id, **card.metrics}, indent=1))
+
+
+@likeness.command("report")
+@DATASET
+@verb
+def report_(settings: Settings, recipe: Recipe, dataset: str | None) -> None:
+    """Write the HTML report of where things stand."""
+    from flows.report.write import write_report
+
+    click.echo(write_report(settings, recipe, dataset=dataset))
+
+
+@likeness.command("funnel")
+@click.option("--set", "thresholds", multiple=True, metavar="GATE=VALUE", help="Another threshold, just to see.")
+@DATASET
+@AS_JSON
+@verb
+def funnel_(
+    settings: Settings, recipe: Recipe, thresholds: tuple[str, ...], dataset: str | None, as_json: bool
+) -> None:
+    """How many items passed, were dropped, or failed at each stage, and why. Runs no model."""
+    from flows.story import funnel, funnel_text
+
+    counts = funnel(settings, recipe.with_thresholds(parsed_thresholds(thresholds)), dataset=dataset)
+    click.echo(json.dumps(counts, indent=1) if as_json else funnel_text(counts))
+
+
+@likeness.command("why")
+@click.argument("clip")
+@verb
+def why_(settings: Settings, recipe: Recipe, clip: str) -> None:
+    """Tell a clip's whole story. CLIP: the beginning of its id or its source's, or a part of its file's name."""
+    from flows.story import why
+
+    click.echo(why(settings, recipe, clip))
+
+
+@likeness.command("status")
+@AS_JSON
+@verb
+def status_(settings: Settings, recipe: Recipe, as_json: bool) -> None:
+    """What there is, and what is pending."""
+    from flows.story import status, status_text
+
+    found = status(settings, recipe)
+    click.echo(json.dumps(found, indent=1) if as_json else status_text(found))
+
+
+@likeness.command("check")
+@verb
+def check_(settings: Settings, recipe: Recipe) -> None:
+    """Look for broken invariants in the warehouse; exit code 6 if there are any."""
+    from flows.story import check
+
+    click.echo(check(settings, recipe))
+
+
+@likeness.command("lineage")
+@click.argument("checkpoint", type=FOLDER)
+@verb
+def lineage_(settings: Settings, recipe: Recipe, checkpoint: Path) -> None:
+    """Walk from a checkpoint's folder back to snapshot, votes, clips and sources."""
+    from flows.story import lineage
+
+    click.echo(json.dumps(lineage(settings, checkpoint), indent=1))
+
+
+def parsed_thresholds(texts: tuple[str, ...]) -> Mapping[str, float]:
+    """`gate=value` texts; `BadRecipe` for one that is not."""
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError as error:
+            raise BadRecipe(f"--set {text}: give it as gate=number") from error
+    return found
+
+
+def main() -> None:
+    """Entry point of the command."""
+    likeness()

@@ -1,0 +1,225 @@
+"""The part of a report on curation: arrivals, the funnel, what failed and what was dropped, the people found."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from flows.recipe import Recipe
+from flows.report import pictures, words
+from flows.report.content import (
+    Arrival,
+    ContactSheet,
+    DroppedItem,
+    FailedGroup,
+    FailedItem,
+    Picture,
+    Reason,
+    Scene,
+    ShownReference,
+    ShownSubject,
+    Span,
+    StageRow,
+)
+from warehouse import queries, tables
+from warehouse.database import Session
+from warehouse.gates import UNKNOWN, Gate, Step
+from warehouse.media import MediaStore
+from warehouse.queries import Row
+from warehouse.records import Reference, Subject
+
+MOST_OF_REASON = 12
+"""Items shown of one reason."""
+MOST_SHEETS = 24
+MOST_SCENES = 6
+MOST_SUBJECTS = 4
+"""References shown of one clip's subjects: of so many subjects, so many each."""
+MOST_REFERENCES = 5
+
+
+def arrivals(session: Session, dataset: str | None) -> tuple[Arrival, ...]:
+    return tuple(
+        Arrival(name=row["arrival"], words=words.of_arrival(row["arrival"]), num=row["num_entries"])
+        for row in queries.arrivals(session, dataset)
+    )
+
+
+def stages(session: Session, recipe: Recipe) -> tuple[StageRow, ...]:
+    """The funnel's rows; none before anything was taken in."""
+    rows = queries.funnel(session, recipe.steps)
+    if not any(row["num_in"] for row in rows):
+        return ()
+    why = reasons(session, recipe.steps)
+    described = {each.step.stage: words.of_stage(each.stage) for each in recipe.stages}
+    return tuple(
+        StageRow(
+            name=row["stage"],
+            noun=row["noun"],
+            words=described[row["stage"]],
+            **{name: row[name] for name in ("num_in", "passed", "dropped", "failed", "pending")},
+            reasons=tuple(why[row["stage"]].values()),
+        )
+        for row in rows
+    )
+
+
+def reasons(session: Session, steps: Sequence[Step]) -> Mapping[str, Mapping[tuple[str, str], Reason]]:
+    """By stage, then by verdict and the ledger's own reason; most frequent first."""
+    gates = {step.stage: {gate.name: gate for gate in step.gates} for step in steps}
+    found: dict[str, dict[tuple[str, str], Reason]] = defaultdict(dict)
+    for row in queries.reasons(session):
+        gate = gates[row["stage"]].get(row["reason"].removesuffix(UNKNOWN)) if row["verdict"] == "dropped" else None
+        found[row["stage"]][row["verdict"], row["reason"]] = _reason(row, gate)
+    return found
+
+
+def failures(rows: Iterable[Row], why: Mapping[str, Mapping[tuple[str, str], Reason]]) -> tuple[FailedGroup, ...]:
+    failed = [row for row in rows if row["verdict"] == "failed"]
+    return tuple(
+        FailedGroup(
+            stage=stage,
+            reason=reason,
+            num=why[stage]["failed", reason].num,
+            shown=tuple(
+                FailedItem(item_id=row["item_id"], span=span_of(row), exception=row["exception"] or "") for row in group
+            ),
+        )
+        for (stage, reason), group in groupby(failed, key=lambda row: (row["stage"], row["reason"]))
+    )
+
+
+def sheets(
+    session: Session,
+    rows: Iterable[Row],
+    why: Mapping[str, Mapping[tuple[str, str], Reason]],
+    steps: Sequence[Step],
+    media: MediaStore,
+) -> tuple[ContactSheet, ...]:
+    """A contact sheet a gate that dropped something, in the order of the road."""
+    dropped = [row for row in rows if row["verdict"] == "dropped"]
+    found = []
+    for step in steps:
+        of_step = [row for row in dropped if row["stage"] == step.stage]
+        values = _values(session, step, of_step)
+        for reason, group in groupby(of_step, key=lambda row: row["reason"]):
+            gate = next(gate for gate in step.gates if gate.name == reason.removesuffix(UNKNOWN))
+            shown = tuple(_dropped(row, gate, values[row["item_id"]], media) for row in group)
+            found.append(ContactSheet(stage=step.stage, reason=why[step.stage]["dropped", reason], shown=shown))
+    return tuple(found[:MOST_SHEETS])
+
+
+def scenes(session: Session, rows: Sequence[Row], media: MediaStore) -> tuple[Scene, ...]:
+    """The clips of `queries.scenes` with their subjects and references."""
+    source_ids = sorted({row["source_id"] for row in rows})
+    subjects = _by_clip(tables.from_arrow(Subject, queries.in_play(session, "subject", source_ids)))
+    references = _by_clip(tables.from_arrow(Reference, queries.in_play(session, "reference", source_ids)))
+    subject_ids = [subject.subject_id for row in rows for subject in subjects[row["clip_id"]]]
+    people = {row["subject_id"]: row for row in queries.identities_of_subjects(session, subject_ids)}
+    found = [_scene(row, subjects[row["clip_id"]], references[row["clip_id"]], people, media) for row in rows]
+    return tuple(scene for scene in found if scene is not None)
+
+
+def span_of(row: Mapping[str, Any]) -> Span:
+    """Where an item lies: its file and, of a clip or a candidate, the frames."""
+    whole = row["start_frame"] is None
+    frames = "" if whole else f"frames {row['start_frame']:,} to {row['end_frame'] - 1:,}"
+    return Span(file=Path(row["path"]).name, frames=frames)
+
+
+def shown_references(references: Iterable[Reference], media: MediaStore) -> tuple[ShownReference, ...]:
+    """The crop first, then the views by name."""
+    ordered = sorted(references, key=lambda each: (each.view != "crop", each.view, each.reference_id))
+    shown = [(each, pictures.stored(media, each.sha256, f"reference: {each.view}")) for each in ordered]
+    return tuple(
+        ShownReference(
+            picture=picture,
+            view=each.view.replace("_", " "),
+            is_resynthesised=each.is_resynthesised,
+            identity_score=each.identity_score,
+        )
+        for each, picture in shown[:MOST_REFERENCES]
+        if picture is not None
+    )
+
+
+def _reason(row: Row, gate: Gate | None) -> Reason:
+    is_drop = row["verdict"] == "dropped"
+    return Reason(
+        verdict=row["verdict"],
+        words=words.of_drop(row["reason"], gate) if is_drop else row["reason"],
+        gate=words.of_gate(gate) if gate else "",
+        num=row["num_items"],
+    )
+
+
+def _values(session: Session, step: Step, rows: Sequence[Row]) -> Mapping[str, Row]:
+    """The facts of these items, by item."""
+    if not rows:
+        return {}
+    found = queries.facts(session, step, sorted({row["source_id"] for row in rows})).to_pylist()
+    return {row["item_id"]: row for row in found}
+
+
+def _dropped(row: Row, gate: Gate, fact: Row, media: MediaStore) -> DroppedItem:
+    return DroppedItem(
+        item_id=row["item_id"],
+        span=span_of(row),
+        picture=_thumbnail(row, media),
+        value=f"{gate.measure.replace('_', ' ')} {words.of_value(fact[gate.measure])}",
+    )
+
+
+def _thumbnail(row: Row, media: MediaStore) -> Picture | None:
+    alt = f"a frame of {Path(row['path']).name}"
+    if row["candidate_sha256"] is not None:
+        return pictures.at_time(media.root / media.relative_path(row["candidate_sha256"]), Fraction(0), alt)
+    middle = (_seconds(row["start"]) + _seconds(row["end"])) / 2 if row["start"] else Fraction(0)
+    return pictures.at_time(Path(row["path"]), middle, alt)
+
+
+def _scene(
+    row: Row,
+    subjects: Sequence[Subject],
+    references: Sequence[Reference],
+    people: Mapping[str, Row],
+    media: MediaStore,
+) -> Scene | None:
+    """None: the file cannot be read any more."""
+    ordered = sorted(subjects, key=lambda subject: subject.subject_index)
+    key_frame = ordered[0].key_frame
+    share = Fraction(key_frame - row["start_frame"], row["end_frame"] - row["start_frame"])
+    seconds = _seconds(row["start"]) + share * (_seconds(row["end"]) - _seconds(row["start"]))
+    alt = f"key frame of {Path(row['path']).name}"
+    picture = pictures.at_time(Path(row["path"]), seconds, alt, longest_side_px=pictures.SCENE_PX)
+    if picture is None:
+        return None
+    shown = []
+    for subject in ordered:
+        own = [each for each in references if each.subject_id == subject.subject_id]
+        person = people.get(subject.subject_id, {"identity_id": None, "num_clips": 0})
+        shown.append(
+            ShownSubject(
+                name=f"subject {subject.subject_index}",
+                phrase=subject.phrase,
+                identity=person["identity_id"] if subject.identity_vector is not None else None,
+                num_clips=person["num_clips"],
+                outline=pictures.outline_of(subject, media, key_frame, (row["width_px"], row["height_px"])),
+                references=shown_references(own, media),
+            )
+        )
+    return Scene(
+        clip_id=row["clip_id"], span=span_of(row), caption=row["caption"], picture=picture, subjects=tuple(shown)
+    )
+
+
+def _by_clip(records: Iterable[Any]) -> Mapping[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for record in records:
+        found[record.clip_id].append(record)
+    return found
+
+
+def _seconds(value: Mapping[str, int]) -> Fraction:
+    return Fraction(value["num"], value["den"])

@@ -1,0 +1,135 @@
+"""Pictures and short videos as `data:` addresses, small enough to carry many in one page."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from flows.engines.ports import Picture as Pixels
+from flows.report.charts import Outline
+from flows.report.content import Picture
+from flows.stages import masks, tracks
+from flows.stages.decode import Decoded, Display, Scaler, VideoUnreadable
+from flows.stages.encode import encode
+from flows.stages.frames import Video
+from warehouse.errors import MediaMissing
+from warehouse.media import MediaStore
+from warehouse.records import Box, Subject
+
+THUMBNAIL_PX, REFERENCE_PX, SCENE_PX, VIDEO_PX = 256, 192, 640, 320
+"""Longest sides."""
+QUALITY = 80
+"""Of WebP, 1 to 100."""
+MAX_FRAMES = 49
+"""Of a video shown: what a candidate has by default."""
+
+
+def at_time(path: Path, seconds: Fraction, alt: str, *, longest_side_px: int = THUMBNAIL_PX) -> Picture | None:
+    """The frame of a file shown at this time after its first; None where it cannot be read (again)."""
+    try:
+        return _picture(_frame(path, seconds, longest_side_px), alt)
+    except (OSError, av.FFmpegError, StopIteration):
+        return None
+
+
+def stored(media: MediaStore, sha256: str, alt: str, *, longest_side_px: int = REFERENCE_PX) -> Picture | None:
+    """A picture of the media store, made smaller; None where it is gone."""
+    try:
+        content = np.frombuffer(media.path_of(sha256).read_bytes(), np.uint8)
+    except MediaMissing:
+        return None
+    pixels = cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
+    return None if pixels is None else _picture(_fitted(np.asarray(pixels, np.uint8), longest_side_px), alt)
+
+
+def video(path: Path, alt: str) -> Picture | None:
+    """The first frames of a file as a small MP4; None where it cannot be read."""
+    source = Video(path)
+    try:
+        frames = [frame.rgb for frame in source.read(0, MAX_FRAMES, longest_side_px=VIDEO_PX)]
+        content = encode(frames, frame_rate=source.frame_rate)
+    except (OSError, VideoUnreadable):
+        return None
+    height_px, width_px = frames[0].shape[:2]
+    return Picture(uri=_uri("video/mp4", content), width_px=width_px, height_px=height_px, alt=alt)
+
+
+def poster(path: Path, alt: str) -> Picture | None:
+    """A file's first frame."""
+    return at_time(path, Fraction(0), alt)
+
+
+def outline_of(subject: Subject, media: MediaStore, size_px: tuple[int, int]) -> Outline:
+    """The subject at its key frame; `size_px` is the source's (width, height)."""
+    seen = {sighting.frame: sighting for sighting in tracks.read(media.path_of(subject.track_sha256))}
+    mask = seen[subject.key_frame].mask if subject.key_frame in seen else None
+    return Outline(
+        box=_share(subject.box_px, size_px),
+        face=_share(subject.face_box_px, size_px) if subject.face_box_px else None,
+        mask=polygons(masks.decode(mask)) if mask else (),
+    )
+
+
+def polygons(mask: masks.Mask) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """The outer edges of a mask's parts, simplified, in shares of its sides: a polygon a part, specks left out."""
+    height_px, width_px = mask.shape
+    edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    least_area, tolerance = mask.size / 2000, max(mask.shape) / 400
+    simplified = [cv2.approxPolyDP(edge, tolerance, True)[:, 0] for edge in edges if cv2.contourArea(edge) > least_area]
+    return tuple(
+        tuple((float(x + 0.5) / width_px, float(y + 0.5) / height_px) for x, y in edge.tolist())
+        for edge in simplified
+        if len(edge) > 2
+    )
+
+
+def _frame(path: Path, seconds: Fraction, longest_side_px: int) -> Pixels:
+    """Seeks, so that a frame late in a long film costs no more than one early on."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        start = stream.start_time or 0
+        try:
+            container.seek(start + int(seconds / stream.time_base), stream=stream)
+        except av.FFmpegError:  # formats without an index, such as GIF: from the start then
+            container.seek(0)
+        raw = _reached(container.decode(stream), start + seconds / stream.time_base)
+        return Scaler(longest_side_px)(Decoded(time=seconds, duration=None, raw=raw, display=Display.of(raw)))
+
+
+def _reached(frames: Iterator[Any], ticks: Fraction) -> Any:
+    """The last frame that begins no later than `ticks`; the first one where all begin later."""
+    reached = next(frames)
+    for frame in frames:
+        if frame.pts is not None and frame.pts > ticks:
+            break
+        reached = frame
+    return reached
+
+
+def _fitted(pixels: Pixels, longest_side_px: int) -> Pixels:
+    scale = min(1.0, longest_side_px / max(pixels.shape[:2]))
+    if scale == 1:
+        return pixels
+    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _picture(pixels: Pixels, alt: str) -> Picture:
+    _, content = cv2.imencode(".webp", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    return Picture(
+        uri=_uri("image/webp", content.tobytes()), width_px=pixels.shape[1], height_px=pixels.shape[0], alt=alt
+    )
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _share(box_px: Box, size_px: Sequence[int]) -> Box:
+    width_px, height_px = size_px
+    x0, y0, x1, y1 = box_px
+    return x0 / width_px, y0 / height_px, x1 / width_px, y1 / height_px

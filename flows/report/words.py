@@ -1,0 +1,77 @@
+"""What names of the recipe mean, in words for a reader who has not seen it. A name that is not here stands for itself."""
+
+import inspect
+from collections.abc import Mapping
+
+from flows.sources import folder
+from flows.stages.stage import Stage
+from warehouse.gates import UNKNOWN, Gate
+
+ARRIVALS: Mapping[str, str] = {
+    "source": "video files taken in as sources",
+    folder.FILE_ALONE: "video files taken in without a caption",
+    folder.CAPTION_ALONE: "captions whose file is not there",
+    folder.DUPLICATE_ROW: "captions for a file that has another already",
+    folder.OUTSIDE: "links that lead out of the folder, not followed",
+    folder.BROKEN_LINK: "links that lead nowhere",
+    folder.CLOSED_FOLDER: "folders that may not be read",
+    folder.UNREADABLE_NAME: "files whose name is not UTF-8",
+    "duplicate of another entry": "files equal to another, with the same caption",
+}
+
+STAGES: Mapping[str, str] = {
+    "shots": "Finds the cuts: every shot becomes a clip",
+    "quality": "Measures length, brightness, sharpness and motion",
+    "captions": "Reads from the caption who should be in the clip",
+    "faces": "Looks for faces in a few frames",
+    "subjects": "Finds each person: box, mask, face, identity",
+    "references": "Makes pictures of each person to generate from",
+    "candidates": "Makes the videos that will be compared",
+    "likeness": "Measures how like their references the people stay",
+}
+
+GATES: Mapping[str, str] = {
+    "length": "too short",
+    "luminance": "too dark",
+    "blur": "too blurred",
+    "motion": "hardly anything moves",
+    "caption": "no caption",
+    "face_frontal_share": "too few frames in which somebody looks into the camera",
+    "subjects_min": "nobody found",
+    "subjects_max": "too many people",
+    "identity_score_min": "a reference does not look enough like its person",
+    "num_candidates": "too few candidates to compare",
+}
+
+
+def of_arrival(name: str) -> str:
+    return ARRIVALS.get(name, name)
+
+
+def of_stage(stage: Stage[object, object]) -> str:
+    """A line on what it does: from above, or its own docstring's first."""
+    return STAGES.get(stage.name) or (inspect.getdoc(type(stage)) or "").partition("\n")[0]
+
+
+def of_drop(reason: str, gate: Gate | None) -> str:
+    """Why an item was dropped, from the reason that the ledger of gates gave."""
+    name = reason.removesuffix(UNKNOWN)
+    if name != reason:
+        return f"{name.replace('_', ' ')} could not be told"
+    if name in GATES:
+        return GATES[name]
+    return f"{name.replace('_', ' ')} is not {gate.op} {gate.threshold:g}" if gate else name
+
+
+def of_gate(gate: Gate) -> str:
+    """`blur >= 5`."""
+    return f"{gate.measure} {gate.op} {gate.threshold:g}"
+
+
+def of_value(value: object) -> str:
+    """A measured value, short."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,70 @@
+"""`likeness run`: the whole road, from a folder of videos to a trained policy and a report. Every step is a resume."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flows import train
+from flows.collect import collect
+from flows.curate import curate
+from flows.freeze import freeze
+from flows.generate import generate
+from flows.ingest import ingest
+from flows.judge import judge
+from flows.progress import Progress
+from flows.publish import board_of, publish
+from flows.recipe import Recipe
+from flows.report.write import write_report
+from flows.settings import Settings
+
+
+def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None) -> Path:
+    """Walk it, one line a step, and give the report's path."""
+    dataset = str(source.resolve())
+
+    step = Progress("ingest")
+    arrivals = ingest(settings, source, captions, progress=step)
+    step.finish(_listed(arrivals))
+
+    step = Progress("curate")
+    step.finish(_new(curate(settings, recipe, dataset=dataset, progress=step), "fact"))
+
+    step = Progress("generate")
+    made = generate(settings, recipe, dataset=dataset, progress=step)
+    step.finish(f"{_new(made.num_facts, 'fact')}, {_new(made.num_pairs, 'pair')}")
+
+    step = Progress("judge")
+    step.finish(_new(judge(settings, recipe).num_votes, "model vote"))
+
+    board = board_of(settings)
+    step = Progress("publish")
+    step.finish(_new(publish(settings, board), "pair") + " on the board")
+
+    step = Progress("collect")
+    collected = collect(settings, recipe, board)
+    step.finish(f"{_new(collected.num_votes, 'vote')}, {collected.num_labels} labels")
+
+    step = Progress("freeze")
+    snapshot = freeze(settings, recipe)
+    step.finish(f"snapshot {snapshot.id[:12]}")
+
+    step = Progress("train reward")
+    reward = train.reward(settings, recipe, snapshot, progress=step)
+    step.finish(reward.checkpoint_id)
+
+    step = Progress("train policy")
+    folder = train.newest(settings, "reward_model", snapshot)
+    policy = train.policy(settings, recipe, snapshot, folder, progress=step)
+    step.finish(policy.checkpoint_id)
+
+    step = Progress("report")
+    path = write_report(settings, recipe, dataset=dataset)
+    step.finish(str(path))
+    return path
+
+
+def _new(num: int, what: str) -> str:
+    return f"{num} new {what}s" if num else f"no new {what}s"
+
+
+def _listed(arrivals: Mapping[str, int]) -> str:
+    return ", ".join(f"{num} {what}" for what, num in sorted(arrivals.items()))

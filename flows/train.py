@@ -1,0 +1,68 @@
+"""`likeness train reward` and `train policy`: a snapshot becomes checkpoints, whose run cards name it."""
+
+from pathlib import Path
+from typing import Any
+
+from trainers.policy_config import PolicyConfig
+from trainers.train_policy import train_policy
+
+from flows.progress import Progress
+from flows.recipe import Recipe
+from flows.settings import Settings
+from trainers import checkpoint
+from trainers.checkpoint import RunCard
+from trainers.config import RewardConfig
+from trainers.train_reward import train_reward
+from warehouse import ids, queries
+from warehouse import snapshot as snapshots
+from warehouse.errors import BadRecipe, NothingToDo
+from warehouse.snapshot import Snapshot
+
+
+def reward(settings: Settings, recipe: Recipe, snapshot: Snapshot, *, progress: Progress) -> RunCard:
+    """Train the reward model that the recipe describes, go on with it, or find it trained."""
+    config = _configured(RewardConfig, recipe, "reward")
+    folder = _folder(settings, "reward", snapshot, recipe.options.get("reward", {}))
+    return train_reward(snapshot, config, folder=folder, progress=progress.say)
+
+
+def policy(
+    settings: Settings, recipe: Recipe, snapshot: Snapshot, reward_model: Path, *, progress: Progress
+) -> RunCard:
+    """Train the policy that the recipe describes, go on with it, or find it trained."""
+    config = _configured(PolicyConfig, recipe, "policy")
+    parent = checkpoint.load_card(reward_model).checkpoint_id
+    folder = _folder(settings, "policy", snapshot, [recipe.options.get("policy", {}), parent])
+    return train_policy(snapshot, config, reward_model=reward_model, folder=folder, progress=progress.say)
+
+
+def chosen(settings: Settings, prefix: str) -> Snapshot:
+    """The snapshot whose id begins so; the one frozen last where nothing is said."""
+    if prefix:
+        return snapshots.find(settings.snapshots, prefix)
+    with settings.warehouse.session() as session:
+        newest = queries.newest_snapshot(session)
+    if newest is None:
+        raise NothingToDo("nothing is frozen yet; `likeness freeze` makes a snapshot")
+    return snapshots.open(settings.snapshots / newest, media_root=settings.media.root)
+
+
+def newest(settings: Settings, kind: str, snapshot: Snapshot) -> Path:
+    """The folder of the checkpoint that was finished last from this snapshot; `NothingToDo` if there is none."""
+    cards = sorted(settings.checkpoints.glob(f"*/{checkpoint.CARD}"), key=lambda path: path.stat().st_mtime_ns)
+    for path in reversed(cards):
+        card = checkpoint.load_card(path.parent)
+        if card.kind == kind and card.snapshot_id == snapshot.id:
+            return path.parent
+    raise NothingToDo(f"no {kind} is trained on snapshot {snapshot.id[:12]}; train it first")
+
+
+def _folder(settings: Settings, name: str, snapshot: Snapshot, content: Any) -> Path:
+    return settings.checkpoints / f"{name}-{snapshot.id[:12]}-{ids.digest(content)[:8]}"
+
+
+def _configured(config_type: type[Any], recipe: Recipe, table: str) -> Any:
+    try:
+        return config_type(**recipe.options.get(table, {}))
+    except TypeError as error:
+        raise BadRecipe(f"profile {recipe.profile}: [{table}]: {error}") from error

@@ -1,0 +1,19 @@
+-- One row a reference, with the person it shows. Parameter: $clip_ids; reads `verdict`.
+select
+    reference.reference_id,
+    reference.clip_id,
+    reference.subject_id,
+    subject.subject_index,
+    subject_identity.identity_id,
+    reference."view",
+    reference.sha256,
+    reference.identity_score,
+    reference.identity_vector as vector
+from reference
+join subject using (subject_id)
+join subject_identity using (subject_id)
+where
+    list_contains($clip_ids, reference.clip_id)
+    and reference.fact_key in (select fact_key from verdict)
+    and subject.fact_key in (select fact_key from verdict)
+order by reference.reference_id

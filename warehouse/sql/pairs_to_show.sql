@@ -1,0 +1,38 @@
+-- One row a pair that stands for others: the first by id with a winner, with a tie, and without a label.
+-- Parameters: $origin, $policy; reads `verdict`.
+with clips as (
+    select distinct clip.clip_id, clip.start_frame, clip.end_frame, source.source_id, source.path, source.caption
+    from clip
+    join verdict on verdict.item_id = clip.clip_id
+    join source on source.source_id = clip.source_id
+),
+candidates as (select distinct candidate_id, generator, severity, sha256 from candidate),
+labelled as (
+    select
+        pair.*,
+        label.outcome,
+        coalesce(label.reason, 'no votes') as reason,
+        case when label.outcome is null then 3 when label.outcome = 'tie' then 2 else 1 end as sort_of_label
+    from pair
+    left join label on label.pair_id = pair.pair_id and label.origin = $origin and label.policy = $policy
+    where pair.clip_id in (select clip_id from clips)
+)
+select
+    labelled.*,
+    clips.source_id,
+    clips.path,
+    clips.caption,
+    clips.start_frame,
+    clips.end_frame,
+    a.generator as generator_a,
+    a.severity as severity_a,
+    a.sha256 as sha256_a,
+    b.generator as generator_b,
+    b.severity as severity_b,
+    b.sha256 as sha256_b
+from labelled
+join clips using (clip_id)
+join candidates as a on a.candidate_id = labelled.candidate_a
+join candidates as b on b.candidate_id = labelled.candidate_b
+qualify row_number() over (partition by sort_of_label order by labelled.pair_id) = 1
+order by sort_of_label
