@@ -14,7 +14,7 @@ class Progress:
 
     step: str
     started: float = field(default_factory=time.monotonic)
-    last: float = 0.0
+    last: float = field(default_factory=time.monotonic)
     done: int = 0
 
     def advance(self, num: int, total: int) -> None:

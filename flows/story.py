@@ -14,7 +14,8 @@ from warehouse.errors import BadInput, Unbalanced
 from warehouse.gates import Step
 from warehouse.records import Clip, Source
 
-SHOWN_CHARACTERS = 100
+SHOWN_VALUES = 8
+"""Longer lists are told by their length."""
 
 
 def funnel(settings: Settings, recipe: Recipe, *, dataset: str | None) -> dict[str, Any]:
@@ -100,8 +101,9 @@ def _measured(session: Session, step: Step, item_id: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
+    if isinstance(value, list) and (len(value) > SHOWN_VALUES or any(isinstance(each, list) for each in value)):
+        return f"({len(value)} values)"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def status(settings: Settings, recipe: Recipe) -> dict[str, Any]:

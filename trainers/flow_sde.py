@@ -86,7 +86,7 @@ def step(
     """From `t` to `t_next`, `velocity` and `latent` (B, ...) at `t`. PAPERS.md section 5.
 
     Draws one `torch.randn` of the latent's shape from `generator`; with `next_latent` it draws nothing and tells the
-    log-probability of that very step (replay). A step of std 0 is certain: it leads to its mean, with log-probability 0.
+    log-probability of that very step (replay). A step of std 0 leads to its mean for certain: log-probability 0.
     """
     if not 0 <= t_next < t <= 1:
         raise ValueError(f"t = {t}, t_next = {t_next}: t runs down from 1 to 0")

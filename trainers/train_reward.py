@@ -35,7 +35,7 @@ def train_reward(snapshot: Snapshot, config: RewardConfig, *, folder: Path, prog
     train, test = read_pairs(snapshot, "train"), read_pairs(snapshot, "test")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = build(config)
+        model = ImageConsistency.configured(settings)
         model.fit_scale(train.evidence)
         optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
 
@@ -97,7 +97,3 @@ def train_reward(snapshot: Snapshot, config: RewardConfig, *, folder: Path, prog
     )
     checkpoint.save(folder, model.state_dict(), card)
     return card
-
-
-def build(config: RewardConfig) -> ImageConsistency:
-    return ImageConsistency(width=config.width, dropout=config.dropout, subject_balance=config.subject_balance)

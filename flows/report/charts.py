@@ -53,9 +53,9 @@ def bar(parts: Sequence[tuple[str, int]], full: int) -> Markup:
     return _svg(cells, "0 0 100 10", "bar", preserveAspectRatio="none", aria_hidden="true")
 
 
-def outlines(shown: Sequence[Outline], width_px: int, height_px: int) -> Markup:
+def outlines(shown: Sequence[Outline | None], width_px: int, height_px: int) -> Markup:
     """Boxes, faces and masks to lay over a picture of this size; the n-th subject is numbered and coloured n."""
-    shapes = [shape for index, each in enumerate(shown) for shape in _outline(each, index, width_px, height_px)]
+    shapes = [shape for index, each in enumerate(shown) if each for shape in _outline(each, index, width_px, height_px)]
     return _svg(shapes, f"0 0 {width_px} {height_px}", "overlay", aria_hidden="true")
 
 
@@ -133,7 +133,9 @@ def _line(curve: Curve, x_axis: _Axis, y_axis: _Axis) -> list[Markup]:
 def _whisker(each: Measured, axis: _Axis, y: float, left: float) -> list[Markup]:
     shapes = [_text(each.name, left - 12, y + 4, "end", "name")]
     if each.low is not None and each.high is not None:
-        shapes.append(_tag("line", x1=axis(each.low), x2=axis(each.high), y1=y, y2=y, class_=f"whisker line-{each.tone}"))
+        shapes.append(
+            _tag("line", x1=axis(each.low), x2=axis(each.high), y1=y, y2=y, class_=f"whisker line-{each.tone}")
+        )
     shapes.append(_tag("circle", cx=axis(each.value), cy=y, r=5, class_=f"fill-{each.tone}"))
     return [*shapes, _text(f"{100 * each.value:.1f}%", WIDTH - 2, y + 4, "end", "value")]
 

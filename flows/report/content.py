@@ -1,4 +1,4 @@
-"""What a report shows: plain values that `gather` reads from the road and `page` lays out. Text here is not escaped yet."""
+"""What a report shows: plain values that `gather` reads and `page` lays out. Text here is not escaped yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -116,13 +116,12 @@ class ShownReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSubject:
-    name: str
-    """`subject 0`."""
     phrase: str | None
     identity: str | None
     num_clips: int
     """Clips in which this identity appears."""
-    outline: Outline
+    outline: Outline | None
+    """None: not seen in the frame shown."""
     references: tuple[ShownReference, ...]
 
 
@@ -163,7 +162,7 @@ class ShownVote:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPair:
     pair_id: str
-    title: str
+    kind: str
     span: Span
     prompt: str | None
     split: str
@@ -220,6 +219,8 @@ class RivalRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
     policy: str
+    origin: str
+    """Whose votes the labels were settled from."""
     rows: tuple[LabelRow, ...]
     annotators: tuple[AnnotatorRow, ...]
     agreement_share: float | None
@@ -263,12 +264,15 @@ class Samples:
 class Policy:
     checkpoint_id: str
     name: str
-    curves: tuple[tuple[str, tuple[Curve, ...]], ...]
-    """Charts: title and curves."""
-    before: Measured | None
-    after: Measured | None
+    rewards: tuple[Curve, ...]
+    """Mean reward by epoch: of the samples trained on, and on held-out clips."""
+    warm_up: tuple[Curve, ...]
+    """Losses by step."""
+    before: float | None
+    """Mean reward on held-out clips before the first epoch and after the last; None: not measured."""
+    after: float | None
     facts: tuple[tuple[str, str], ...]
-    """What else the run card measured."""
+    """Its main settings."""
     samples: tuple[Samples, ...]
 
 

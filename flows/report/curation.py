@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.recipe import Recipe
 from flows.report import pictures, words
+from flows.report.charts import Outline
 from flows.report.content import (
     Arrival,
     ContactSheet,
@@ -23,6 +24,8 @@ from flows.report.content import (
     Span,
     StageRow,
 )
+from flows.stages import tracks
+from flows.stages.tracks import Sighting
 from warehouse import queries, tables
 from warehouse.database import Session
 from warehouse.gates import UNKNOWN, Gate, Step
@@ -34,9 +37,8 @@ MOST_OF_REASON = 12
 """Items shown of one reason."""
 MOST_SHEETS = 24
 MOST_SCENES = 6
-MOST_SUBJECTS = 4
-"""References shown of one clip's subjects: of so many subjects, so many each."""
 MOST_REFERENCES = 5
+"""Shown of one subject."""
 
 
 def arrivals(session: Session, dataset: str | None) -> tuple[Arrival, ...]:
@@ -180,38 +182,58 @@ def _thumbnail(row: Row, media: MediaStore) -> Picture | None:
 
 
 def _scene(
-    row: Row,
-    subjects: Sequence[Subject],
-    references: Sequence[Reference],
-    people: Mapping[str, Row],
-    media: MediaStore,
+    row: Row, subjects: Sequence[Subject], references: Sequence[Reference], people: Mapping[str, Row], media: MediaStore
 ) -> Scene | None:
     """None: the file cannot be read any more."""
     ordered = sorted(subjects, key=lambda subject: subject.subject_index)
-    key_frame = ordered[0].key_frame
-    share = Fraction(key_frame - row["start_frame"], row["end_frame"] - row["start_frame"])
-    seconds = _seconds(row["start"]) + share * (_seconds(row["end"]) - _seconds(row["start"]))
-    alt = f"key frame of {Path(row['path']).name}"
-    picture = pictures.at_time(Path(row["path"]), seconds, alt, longest_side_px=pictures.SCENE_PX)
+    seen = {each.subject_id: _sightings(each, media) for each in ordered}
+    frame = _frame_of_most(ordered, seen)
+    alt = f"frame {frame} of {Path(row['path']).name}"
+    picture = pictures.at_time(Path(row["path"]), _time_of(frame, row), alt, longest_side_px=pictures.SCENE_PX)
     if picture is None:
         return None
-    shown = []
-    for subject in ordered:
-        own = [each for each in references if each.subject_id == subject.subject_id]
-        person = people.get(subject.subject_id, {"identity_id": None, "num_clips": 0})
-        shown.append(
-            ShownSubject(
-                name=f"subject {subject.subject_index}",
-                phrase=subject.phrase,
-                identity=person["identity_id"] if subject.identity_vector is not None else None,
-                num_clips=person["num_clips"],
-                outline=pictures.outline_of(subject, media, key_frame, (row["width_px"], row["height_px"])),
-                references=shown_references(own, media),
-            )
+    shown = tuple(
+        _shown(
+            subject,
+            people.get(subject.subject_id),
+            pictures.outline_of(seen[subject.subject_id][frame], (row["width_px"], row["height_px"])),
+            shown_references((each for each in references if each.subject_id == subject.subject_id), media),
         )
-    return Scene(
-        clip_id=row["clip_id"], span=span_of(row), caption=row["caption"], picture=picture, subjects=tuple(shown)
+        for subject in ordered
     )
+    return Scene(clip_id=row["clip_id"], span=span_of(row), caption=row["caption"], picture=picture, subjects=shown)
+
+
+def _shown(
+    subject: Subject, person: Row | None, outline: Outline | None, references: tuple[ShownReference, ...]
+) -> ShownSubject:
+    is_known = person is not None and subject.identity_vector is not None
+    return ShownSubject(
+        phrase=subject.phrase,
+        identity=person["identity_id"] if person and is_known else None,
+        num_clips=person["num_clips"] if person else 0,
+        outline=outline,
+        references=references,
+    )
+
+
+def _sightings(subject: Subject, media: MediaStore) -> Mapping[int, Sighting]:
+    """By frame."""
+    return {each.frame: each for each in tracks.read(media.path_of(subject.track_sha256))}
+
+
+def _frame_of_most(subjects: Sequence[Subject], seen: Mapping[str, Mapping[int, Sighting]]) -> int:
+    """The frame looked at in which most of a clip's subjects are seen; of equals one that is somebody's key frame."""
+    key_frames = {subject.key_frame for subject in subjects}
+    frames = sorted(set[int]().union(*seen.values()))
+    return max(frames, key=lambda frame: (sum(each[frame].is_seen for each in seen.values()), frame in key_frames))
+
+
+def _time_of(frame: int, row: Row) -> Fraction:
+    """When a frame of a clip is shown, in seconds; of a clip of uneven rate the nearest that is known."""
+    share = Fraction(frame - row["start_frame"], row["end_frame"] - row["start_frame"])
+    start, end = _seconds(row["start"]), _seconds(row["end"])
+    return start + share * (end - start)
 
 
 def _by_clip(records: Iterable[Any]) -> Mapping[str, list[Any]]:

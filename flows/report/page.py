@@ -9,6 +9,10 @@ from flows.report import charts
 from flows.report.content import Picture, ReportData, StageRow
 
 NOUNS = {"source": "Source videos", "clip": "Clips", "candidate": "Candidates"}
+KINDS = {
+    "original_vs_generated": "The original against one made from it",
+    "generated_vs_generated": "Two made from the same original",
+}
 OUTCOMES = {"A": "A is better", "tie": "a tie", "B": "B is better"}
 
 
@@ -35,12 +39,12 @@ def shown_of(num_shown: int, num: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """`62%`; an en dash where there is no whole."""
-    return f"{100 * part / whole:.0f}%" if whole else "–"
+    """`62%`; a dash where there is no whole."""
+    return f"{100 * part / whole:.0f}%" if whole else "-"
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def short(item_id: str) -> str:
@@ -104,6 +108,7 @@ def _template() -> jinja2.Template:
         "whiskers": charts.whiskers,
         "outlines": charts.outlines,
         "shown_of": shown_of,
+        "KINDS": KINDS,
         "OUTCOMES": OUTCOMES,
     }
     return environment.get_template("page.html")

@@ -13,13 +13,14 @@ import numpy as np
 from flows.engines.ports import Picture as Pixels
 from flows.report.charts import Outline
 from flows.report.content import Picture
-from flows.stages import masks, tracks
-from flows.stages.decode import Decoded, Display, Scaler, VideoUnreadable
+from flows.stages import masks
+from flows.stages.decode import Display, VideoUnreadable
 from flows.stages.encode import encode
 from flows.stages.frames import Video
+from flows.stages.tracks import Sighting
 from warehouse.errors import MediaMissing
 from warehouse.media import MediaStore
-from warehouse.records import Box, Subject
+from warehouse.records import Box
 
 THUMBNAIL_PX, REFERENCE_PX, SCENE_PX, VIDEO_PX = 256, 192, 640, 320
 """Longest sides."""
@@ -64,14 +65,14 @@ def poster(path: Path, alt: str) -> Picture | None:
     return at_time(path, Fraction(0), alt)
 
 
-def outline_of(subject: Subject, media: MediaStore, size_px: tuple[int, int]) -> Outline:
-    """The subject at its key frame; `size_px` is the source's (width, height)."""
-    seen = {sighting.frame: sighting for sighting in tracks.read(media.path_of(subject.track_sha256))}
-    mask = seen[subject.key_frame].mask if subject.key_frame in seen else None
+def outline_of(sighting: Sighting, size_px: tuple[int, int]) -> Outline | None:
+    """A subject in one frame, `size_px` being the source's (width, height); None: it is not seen there."""
+    if sighting.box_px is None:
+        return None
     return Outline(
-        box=_share(subject.box_px, size_px),
-        face=_share(subject.face_box_px, size_px) if subject.face_box_px else None,
-        mask=polygons(masks.decode(mask)) if mask else (),
+        box=_share(sighting.box_px, size_px),
+        face=_share(sighting.face_box_px, size_px) if sighting.face_box_px else None,
+        mask=polygons(masks.decode(sighting.mask)) if sighting.mask else (),
     )
 
 
@@ -98,7 +99,7 @@ def _frame(path: Path, seconds: Fraction, longest_side_px: int) -> Pixels:
         except av.FFmpegError:  # formats without an index, such as GIF: from the start then
             container.seek(0)
         raw = _reached(container.decode(stream), start + seconds / stream.time_base)
-        return Scaler(longest_side_px)(Decoded(time=seconds, duration=None, raw=raw, display=Display.of(raw)))
+        return _fitted(Display.of(raw).apply(raw.to_ndarray(format="rgb24")), longest_side_px)
 
 
 def _reached(frames: Iterator[Any], ticks: Fraction) -> Any:

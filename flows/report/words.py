@@ -1,4 +1,4 @@
-"""What names of the recipe mean, in words for a reader who has not seen it. A name that is not here stands for itself."""
+"""What names of the recipe mean, for a reader who has not seen it. A name that is not here stands for itself."""
 
 import inspect
 from collections.abc import Mapping

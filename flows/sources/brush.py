@@ -1,7 +1,7 @@
 """A brush that paints smooth shapes onto a picture, in units of its own: origin anywhere, y downwards."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import cos, pi, sin
 from typing import Any
 
@@ -26,11 +26,13 @@ def _weights(steps: int) -> Shape:
     return np.hstack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]) / 2
 
 
+@lru_cache(4096)
 def curve(*corners: tuple[float, float], steps: int = 8) -> Shape:
-    """A smooth closed outline through the corners."""
+    """A smooth closed outline through the corners. Kept: most shapes of an actor return in every frame."""
     points = np.asarray(corners, dtype=float)
     around = np.stack([np.roll(points, shift, 0) for shift in (1, 0, -1, -2)], 1)
     smooth: Shape = (_weights(steps) @ around).reshape(-1, 2)
+    smooth.flags.writeable = False
     return smooth
 
 

@@ -62,7 +62,8 @@ def draw_sample(root: Path, *, seed: int = 0) -> Sample:
 def play(script: Script, *, seed: int) -> Iterator[Picture]:
     """The frames of a script: (height_px, width_px, 3), RGB."""
     for index, shot in enumerate(script.shots):
-        yield from _play(script, shot, np.random.default_rng([seed, SCRIPTS.index(script), index]))
+        dice = np.random.default_rng(int(ids.digest([seed, script.title, index]), 16))
+        yield from _play(script, shot, dice)
 
 
 def _play(script: Script, shot: Shot, dice: np.random.Generator) -> Iterator[Picture]:
@@ -84,7 +85,7 @@ def _play(script: Script, shot: Shot, dice: np.random.Generator) -> Iterator[Pic
         canvas = np.ascontiguousarray(backdrop[:, pan : pan + width])
         for slot, actor in enumerate(shot.cast):
             x_px = width * (slot + 0.5) / num + direction * reach_px * (2 * share - 1)
-            pose = _pose(shot.action, direction, frame / 24, rhythms[slot])
+            pose = _pose(shot.action, direction, float(frame / FRAME_RATE), rhythms[slot])
             draw_actor(canvas, actor, x_px=x_px, y_px=0.08 * height + 0.74 * head_px, head_px=head_px, pose=pose)
         yield cv2.LUT(canvas, light)
 

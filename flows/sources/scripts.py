@@ -93,7 +93,6 @@ SCRIPTS = (
     Script("white hair, kitchen", 240, 320, (Shot("a kitchen", (6,), "talk"),)),
     Script("blond, valley", 480, 270, (Shot("a snowy valley", (7,), "walk"),)),
     Script("headscarf, street", 272, 360, (Shot("a street", (8,), "look"),)),
-    Script("hat, beach", 320, 240, (Shot("a beach", (9,), "talk", 60),)),
     Script("ponytail, office", 384, 288, (Shot("an office", (10,), "talk"),)),
     Script("glasses, park", 384, 288, (Shot("a park", (11,), "look"),)),
     Script(
@@ -107,7 +106,7 @@ SCRIPTS = (
         "two in two places",
         448,
         320,
-        (Shot("a snowy valley", (7, 8), "look", 48), Shot("a kitchen", (7, 8), "talk", 48)),
+        (Shot("a beach", (7, 8), "look", 48), Shot("a library", (7, 8), "talk", 48)),
     ),
     Script("three on a beach", 512, 384, (Shot("a beach", (0, 1, 2), "look"),)),
     Script("three in a street", 512, 384, (Shot("a street", (2, 0, 1), "walk"),)),

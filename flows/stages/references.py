@@ -48,12 +48,13 @@ class References:
     def _measure(self, item: ClipItem) -> Done[ReferencesFact]:
         looked = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
         pictures = {frame.index: frame.rgb for frame in looked}
+        ways = [tracks.read(item.media.path_of(subject.track_sha256)) for subject in item.subjects]
         made: list[Reference] = []
         scores: list[float | None] = []
         faces_px: list[float | None] = []
-        for subject in item.subjects:
-            best = best_sighting(tracks.read(item.media.path_of(subject.track_sha256)), subject)
-            crop = _crop(pictures[best.frame], best, subject, item.video.look_scale)
+        for subject, way in zip(item.subjects, ways, strict=True):
+            best = best_sighting(way, subject)
+            crop = _crop(pictures[best.frame], best, subject, _faces_beside(best, ways), item.video.look_scale)
             views = [View(name="crop", picture=crop, is_resynthesised=False), *self.synthesizer.views(crop)]
             references = self._records(item, subject, views)
             made += references
@@ -104,28 +105,45 @@ def best_sighting(sightings: Sequence[Sighting], subject: Subject) -> Sighting:
     )
 
 
-def crop_box(face_px: Box, *, width_px: int, height_px: int) -> tuple[int, int, int, int]:
-    """Head and shoulders about a face, cut at the picture's edges."""
+def crop_box(face_px: Box, beside_px: Sequence[Box], *, width_px: int, height_px: int) -> tuple[int, int, int, int]:
+    """Head and shoulders about a face, cut at the picture's edges and half-way to the faces beside it."""
     x0, y0, x1, y1 = face_px
     width, height = x1 - x0, y1 - y0
-    return (
-        max(0, round(x0 - SIDES * width)),
-        max(0, round(y0 - ABOVE * height)),
-        min(width_px, round(x1 + SIDES * width)),
-        min(height_px, round(y1 + BELOW * height)),
-    )
+    left, right = max(0.0, x0 - SIDES * width), min(float(width_px), x1 + SIDES * width)
+    for other in beside_px:
+        if other[2] <= x0:
+            left = max(left, (other[2] + x0) / 2)
+        if other[0] >= x1:
+            right = min(right, (other[0] + x1) / 2)
+    return round(left), max(0, round(y0 - ABOVE * height)), round(right), min(height_px, round(y1 + BELOW * height))
 
 
-def _crop(picture: Picture, sighting: Sighting, subject: Subject, scale: float) -> Picture:
-    """The subject's part of a picture that was looked at; without a face the whole person."""
+def _crop(picture: Picture, sighting: Sighting, subject: Subject, beside: Sequence[Box], scale: float) -> Picture:
+    """The subject's part of a picture that was looked at, background and all; without a face the whole person."""
     height, width = picture.shape[:2]
-    shown = sighting.face_box_px or sighting.box_px or subject.box_px
-    box = (shown[0] / scale, shown[1] / scale, shown[2] / scale, shown[3] / scale)
+    box = _shrunk(sighting.face_box_px or sighting.box_px or subject.box_px, scale)
     if sighting.face_box_px is not None:
-        x0, y0, x1, y1 = crop_box(box, width_px=width, height_px=height)
+        others = [_shrunk(other, scale) for other in beside]
+        x0, y0, x1, y1 = crop_box(box, others, width_px=width, height_px=height)
     else:
         x0, y0, x1, y1 = (round(edge) for edge in box)
     return np.ascontiguousarray(picture[y0:y1, x0:x1])
+
+
+def _faces_beside(sighting: Sighting, ways: Sequence[Sequence[Sighting]]) -> list[Box]:
+    """Other subjects' faces in the same frame."""
+    return [
+        other.face_box_px
+        for way in ways
+        for other in way
+        if other.frame == sighting.frame
+        and other.subject_index != sighting.subject_index
+        and other.face_box_px is not None
+    ]
+
+
+def _shrunk(box: Box, scale: float) -> Box:
+    return box[0] / scale, box[1] / scale, box[2] / scale, box[3] / scale
 
 
 def _png(picture: Picture) -> bytes:

@@ -13,7 +13,7 @@ from flows.stages.linking import Linked, link
 from flows.stages.stage import ClipItem, Done
 from flows.stages.tracks import Sighting
 from warehouse import ids
-from warehouse.records import Box, Subject
+from warehouse.records import Box, Clip, Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Person:
     key_position: int
     """Of the key frame, among the frames looked at."""
     box_px: Box
+    """As grounded: it may reach beyond the picture."""
     phrase: str | None
     linked: Linked
     masks: tuple[Mask | None, ...]
@@ -130,7 +131,7 @@ class Subjects:
             subject_index=key.subject_index,
             phrase=phrase,
             key_frame=key.frame,
-            box_px=key.box_px or _scaled(person.box_px, item.video.look_scale),
+            box_px=key.box_px or _inside(_scaled(person.box_px, item.video.look_scale), item.clip),
             face_box_px=key.face_box_px,
             track_sha256=item.media.put(tracks.write(rows)),
             identity_vector=None if vector is None else tuple(vector.tolist()),
@@ -151,16 +152,29 @@ def _best_position(people: Sequence[Linked], num: int) -> int:
 def _place(
     here: Sequence[Linked], position: int, grounded: Sequence[Grounded], *, with_faceless: bool
 ) -> list[tuple[Linked, Grounded]]:
-    """Each person with the smallest box that holds the face; boxes without a face are people too, seen from behind."""
-    free = list(grounded)
-    placed: list[tuple[Linked, Grounded]] = []
-    for person in here:
-        face = person.faces[position]
-        holding = [each for each in free if _holds(each.box_px, face.box_px)]
-        box = min(holding, key=lambda each: _area(each.box_px), default=None)
-        if box is not None:
-            free.remove(box)
-        placed.append((person, box or Grounded(box_px=face.box_px, score=face.score, phrase=None)))
+    """Each person with the box that holds the face and stands most squarely below it; one box a person.
+
+    Boxes without a face are people too, seen from behind: `with_faceless` takes them in.
+    """
+    faces = [person.faces[position] for person in here]
+    fits = sorted(
+        (_off_centre(each.box_px, face.box_px), who, which)
+        for who, face in enumerate(faces)
+        for which, each in enumerate(grounded)
+        if _holds(each.box_px, face.box_px)
+    )
+    chosen: dict[int, int] = {}
+    for _, who, which in fits:
+        if who not in chosen and which not in chosen.values():
+            chosen[who] = which
+    placed = [
+        (
+            person,
+            grounded[chosen[who]] if who in chosen else Grounded(box_px=face.box_px, score=face.score, phrase=None),
+        )
+        for who, (person, face) in enumerate(zip(here, faces, strict=True))
+    ]
+    free = [each for which, each in enumerate(grounded) if which not in chosen.values()]
     return placed + [(Linked(), each) for each in free if with_faceless]
 
 
@@ -210,11 +224,17 @@ def _scaled(box: Box, scale: float) -> Box:
     return x0, y0, x1, y1
 
 
+def _inside(box: Box, clip: Clip) -> Box:
+    """The part of a box that the picture shows."""
+    return max(0.0, box[0]), max(0.0, box[1]), min(float(clip.width_px), box[2]), min(float(clip.height_px), box[3])
+
+
 def _holds(box: Box, inner: Box) -> bool:
     """Whether the middle of one box lies in another."""
     x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
     return box[0] <= x < box[2] and box[1] <= y < box[3]
 
 
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _off_centre(box: Box, face: Box) -> float:
+    """Pixels from a box's upright middle line to the face's."""
+    return abs(box[0] + box[2] - face[0] - face[2]) / 2

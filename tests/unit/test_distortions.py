@@ -120,6 +120,11 @@ def test_a_pasted_face_is_the_same_in_every_frame() -> None:
     assert np.corrcoef(ORIGINAL[:, y - 8 : y + 8, x - 8 : x + 8].reshape(NUM_FRAMES, -1))[0, 1] < 0.2
 
 
+def test_a_paste_of_two_fifths_of_the_clip_leaves_the_frames_before() -> None:
+    pasted = spoil("copy_paste", 0.4)
+    assert [np.array_equal(frame, before) for frame, before in zip(pasted, ORIGINAL, strict=True)] == [1, 1, 1, 0, 0]
+
+
 def test_a_freeze_of_half_the_clip_holds_the_middle_frame() -> None:
     frozen = spoil("freeze", 0.5)
     assert [int(np.argmax((frame == ORIGINAL).all((1, 2, 3)))) for frame in frozen] == [0, 1, 2, 2, 2]

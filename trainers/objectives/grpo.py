@@ -1,12 +1,11 @@
 """Group-relative policy optimisation: the clipped ratio (Identity-GRPO eq. 8), the KL penalty, and the replay gate.
 
-The ratio is that of log-probabilities *averaged* over a latent's elements, as in the public code, which is why clips are
-as small as 1e-3. In the first update on a roll-out it is 1 by construction: clipping acts from the second on.
+The ratio is that of log-probabilities *averaged* over a latent's elements, as in the public code, which is why the
+clip is as small as 1e-3. In the first update on a roll-out it is 1 by construction: clipping acts from the second on.
 """
 
 # B: samples, at one time step
 
-import math
 from typing import Literal
 
 import torch
@@ -32,25 +31,32 @@ def policy_loss(
     return -torch.minimum(ratio_B * advantage_B, ratio_B.clamp(1 - clip, 1 + clip) * advantage_B).mean()
 
 
-def clipped_share(log_prob_B: Tensor, old_log_prob_B: Tensor, *, clip: float) -> float:
-    """Share of the samples whose ratio lies beyond the clip: 0 to 1."""
-    return float(((torch.exp(log_prob_B - old_log_prob_B) - 1).abs() > clip).float().mean())
+def kl(mean_gap: Tensor, velocity_gap: Tensor, *, std: float, dt: float, form: KlForm) -> Tensor:
+    """Distance from the reference policy at one step, averaged over samples and elements: one number, see `KlForm`.
 
-
-def kl(mean: Tensor, mean_ref: Tensor, velocity: Tensor, velocity_ref: Tensor, *, std: float, dt: float, form: KlForm) -> Tensor:
-    """Distance from the reference policy at one step, averaged over samples and elements: one number, see `KlForm`."""
+    The gaps are the policy's mean and velocity less the reference's, (B, ...); `dt` < 0.
+    """
     if form == "velocity":
-        return (velocity - velocity_ref).square().mean()
+        return velocity_gap.square().mean()
     variance = std**2 if form == "per_step" else std**2 / -dt
-    return (mean - mean_ref).square().mean() / (2 * variance)
+    return mean_gap.square().mean() / (2 * variance)
 
 
-def refuse_unlike_replay(log_prob_B: Tensor, old_log_prob_B: Tensor, *, tolerance: float) -> float:
-    """The largest |ratio - 1| before the first update; `ReplayDiffers` above the tolerance, or where it is NaN."""
-    gap = float((torch.exp(log_prob_B - old_log_prob_B) - 1).abs().max())
-    if not gap <= tolerance or math.isnan(gap):
+def clipped_share(ratio_B: Tensor, *, clip: float) -> float:
+    """Share of the ratios beyond the clip: 0 to 1."""
+    return float(((ratio_B - 1).abs() > clip).float().mean())
+
+
+def ratio_gap(ratio_B: Tensor) -> float:
+    """Largest |ratio - 1|; NaN if one is NaN."""
+    return float((ratio_B - 1).abs().max())
+
+
+def refuse_unlike_replay(ratio_B: Tensor, *, tolerance: float) -> None:
+    """The gate before the first update of a roll-out: `ReplayDiffers` unless every replayed ratio is 1."""
+    gap = ratio_gap(ratio_B)
+    if not gap <= tolerance:
         raise ReplayDiffers(
             f"replayed ratio differs from 1 by {gap:.2e} before the first update, above {tolerance:.0e}: roll-out and "
             "replay must compute the same thing in the same precision (bf16 moves it by 2.8e-3)"
         )
-    return gap

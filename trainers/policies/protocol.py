@@ -1,8 +1,9 @@
-"""What training asks of a video policy: a flow-matching model that draws a video from a prompt and reference pictures."""
+"""What training asks of a video policy: a flow-matching model that draws videos from a prompt and references."""
 
 # B samples, C channels, N slots of latent time (references first, then the video's), T frames, H, W; L text tokens, D
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +32,10 @@ class VideoPolicy(Protocol):
 
     name: str
 
-    def condition(self, prompt: str, references: Sequence[Tensor], *, num_frames: int, size_px: tuple[int, int]) -> Condition:
-        """Encode a prompt and pictures (3, h, w), one a subject in the order of `subject_index`; size: height, width."""
+    def condition(
+        self, prompt: str, references: Sequence[Tensor], *, num_frames: int, size_px: tuple[int, int]
+    ) -> Condition:
+        """Encode a prompt and pictures (3, h, w), one a subject by `subject_index`. Size: height, width."""
         ...
 
     def encode(self, video_B3THW: Tensor) -> Tensor:
@@ -53,4 +56,8 @@ class VideoPolicy(Protocol):
 
     def add_lora(self, *, rank: int, alpha: int, seed: int) -> Mapping[str, Tensor]:
         """Freeze everything and add low-rank adapters, which start as no change. Their parameters, by name."""
+        ...
+
+    def without_lora(self) -> AbstractContextManager[None]:
+        """Inside, the adapters are off: the policy as it was before GRPO."""
         ...

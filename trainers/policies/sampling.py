@@ -9,6 +9,7 @@ stay in the video.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -87,7 +88,7 @@ def roll_out(
 ) -> Rollout:
     """Sample with the SDE, keeping what replay needs."""
     latents, log_probs = [noise], []
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(times):
         latent = latents[-1]
         velocity = guided_velocity(policy, latent, t, condition, guidance)
         if t_next == 0:
@@ -107,7 +108,7 @@ def integrate(
 ) -> Tensor:
     """Sample with the ODE, dz = v dt: the same noise gives the same latents."""
     latent = noise
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(times):
         latent = latent + (t_next - t) * guided_velocity(policy, latent, t, condition, guidance)
     return latent
 

@@ -6,10 +6,11 @@ paints that colour back. From there a minute of training sharpens it; from rando
 
 import math
 import string
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan, WanVACETransformer3DModel
-from torch import Tensor, nn
+from torch import nn
 from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
 from trainers.policies.wan_vace import WanVACE
@@ -19,6 +20,8 @@ LATENT_CHANNELS, COLOURS = 8, 3
 SPACE_SCALE = 4
 ANCHOR = 3.0
 """A constant channel of the codec, well above the colours: the root mean square that its last norm divides by."""
+TYPICAL_SQUARE = 0.25
+"""Of a colour from -1 to 1."""
 WORDS = """
     a an the and with in on at of to from by near behind beside front left right two three four first second other
     man woman person people boy girl child men women someone couple group face head hair beard moustache glasses
@@ -27,7 +30,7 @@ WORDS = """
     walks walking stands standing sits sitting talks talking speaks speaking smiles smiling turns looks looking waves
     moves moving runs running dances dancing plays playing holding camera room street park wall office garden house
     his her their he she they is are while into towards each together video clip scene
-""".split()
+"""
 
 
 def build(seed: int) -> WanVACE:
@@ -47,7 +50,7 @@ def _tokenizer() -> T5Tokenizer:
     """T5's own kind over a fixed vocabulary: common words whole, all else letter by letter."""
     marks = string.ascii_letters + string.digits + string.punctuation
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
-    pieces += [(f"▁{word}", -4.0) for word in WORDS] + [(mark, -8.0) for mark in marks]
+    pieces += [(f"▁{word}", -4.0) for word in WORDS.split()] + [(mark, -8.0) for mark in marks]
     return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=NUM_TOKENS)
 
 
@@ -111,39 +114,38 @@ def start_as_average(vae: AutoencoderKLWan) -> None:
         _pass_on(convolution, {(0, 0, 0): 1.0})
 
 
-def _start_resampling(module: nn.Module) -> None:
+def _start_resampling(module: Any) -> None:
     """Down: the mean of 2 x 2 pixels and of 2 frames. Up: every pixel and frame repeated."""
     if module.mode.startswith("down"):
         _pass_on(module.resample[1], {(y, x): 0.25 for y in (0, 1) for x in (0, 1)})
         _pass_on(module.time_conv, {(1, 0, 0): 0.5, (2, 0, 0): 0.5})
     else:
         _pass_on(module.resample[1], {(1, 1): 1.0})
-        _pass_on(module.time_conv, {(2, 0, 0): 1.0})
+        _pass_on(module.time_conv, {(2, 0, 0): 1.0}, copies=2)
 
 
-def _start_ends(first: nn.Conv3d, last: nn.Conv3d) -> None:
+def _start_ends(first: Any, last: Any) -> None:
     """Colours in, beside their negatives and the anchor; colours out. Other channels keep their random weights."""
     kept = 2 * COLOURS + 1
     first.weight[:kept], first.bias[:kept] = 0, 0
     first.bias[kept - 1] = ANCHOR
     last.weight[:COLOURS], last.bias[:COLOURS] = 0, 0
-    typical_square = ANCHOR**2 + 2 * COLOURS * 0.25
-    gain = math.sqrt(typical_square / last.in_channels)
+    gain = math.sqrt((ANCHOR**2 + 2 * COLOURS * TYPICAL_SQUARE) / last.in_channels)
     for colour in range(COLOURS):
         first.weight[colour, colour, 2, 1, 1], first.weight[COLOURS + colour, colour, 2, 1, 1] = 1, -1
         last.weight[colour, colour, 2, 1, 1], last.weight[colour, COLOURS + colour, 2, 1, 1] = gain, -gain
 
 
-def _pass_on(convolution: nn.Module, taps: dict[tuple[int, ...], float]) -> None:
-    """Every output channel becomes the input channel of its number, modulo their count, weighed over these taps."""
+def _pass_on(convolution: Any, taps: dict[tuple[int, ...], float], *, copies: int = 1) -> None:
+    """Each input channel goes to the output channel of its number, weighed over these taps; twice for two copies."""
     _zero(convolution)
-    weight: Tensor = convolution.weight
-    for channel in range(weight.shape[0]):
-        for tap, value in taps.items():
-            if channel < 2 * weight.shape[1]:
-                weight[(channel, channel % weight.shape[1], *tap)] = value
+    num_out, num_in = convolution.weight.shape[:2]
+    for copy in range(copies):
+        for channel in range(min(num_in, num_out // copies)):
+            for tap, value in taps.items():
+                convolution.weight[(copy * num_in + channel, channel, *tap)] = value
 
 
-def _zero(convolution: nn.Module) -> None:
+def _zero(convolution: Any) -> None:
     nn.init.zeros_(convolution.weight)
     nn.init.zeros_(convolution.bias)

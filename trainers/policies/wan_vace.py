@@ -8,7 +8,8 @@ comes first.
 # Shape letters as in protocol.py
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class WanVACE:
         """From a folder (or a name on the hub) in the format of `WanVACEPipeline`."""
         note = Path(folder) / NOTE
         if note.exists() and (order := json.loads(note.read_text())["reference_order"]) != REFERENCE_ORDER:
-            raise CheckpointDamaged(f"{folder}: takes references {order!r}, this version gives them {REFERENCE_ORDER!r}")
+            raise CheckpointDamaged(f"{folder}: takes references {order!r}; this version: {REFERENCE_ORDER!r}")
         return cls(
             tokenizer=AutoTokenizer.from_pretrained(folder, subfolder="tokenizer"),
             text_encoder=UMT5EncoderModel.from_pretrained(folder, subfolder="text_encoder"),
@@ -99,7 +100,8 @@ class WanVACE:
     @torch.no_grad()
     def encode(self, video_B3THW: Tensor) -> Tensor:
         mean, std = self._statistics()
-        return (self.vae.encode(video_B3THW).latent_dist.mode() - mean) / std
+        latent: Tensor = (self.vae.encode(video_B3THW).latent_dist.mode() - mean) / std
+        return latent
 
     @torch.no_grad()
     def decode(self, latent_BCNHW: Tensor) -> Tensor:
@@ -129,6 +131,14 @@ class WanVACE:
         weights: Mapping[str, Tensor] = get_peft_model_state_dict(self.transformer, adapter_name=ADAPTER)
         return {name: weights[name] for name in sorted(weights)}
 
+    @contextmanager
+    def without_lora(self) -> Iterator[None]:
+        self.transformer.disable_adapters()
+        try:
+            yield
+        finally:
+            self.transformer.enable_adapters()
+
     def _embed(self, prompts: Sequence[str]) -> Tensor:
         """(B, L, D): nothing but zeros beyond a prompt's end, as Wan was trained."""
         tokens = self.tokenizer(
@@ -140,7 +150,8 @@ class WanVACE:
             return_tensors="pt",
         )
         embedded: Tensor = self.text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
-        return embedded * tokens.attention_mask[..., None]
+        within: Tensor = tokens.attention_mask[..., None]
+        return embedded * within
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each latent channel, as the codec's configuration records them."""

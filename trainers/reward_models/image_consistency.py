@@ -11,8 +11,8 @@ The order of references does not matter; that of frames does (`position_T`); a f
 # Shape letters: B candidates, S subjects, T frames, R references, N = B * S, K tokens, Q qualities, F features, W width
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,11 @@ class ImageConsistency(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.reward = nn.Linear(width, 1)
+
+    @classmethod
+    def configured(cls, config: Mapping[str, Any]) -> "ImageConsistency":
+        """Untrained, as a `RewardConfig` or the configuration in a run card says."""
+        return cls(**{name: config[name] for name in ("width", "dropout", "subject_balance")})
 
     def fit_scale(self, evidence: Sequence[Evidence]) -> None:
         """Measure mean and spread of every feature over the training candidates; they are kept among the weights."""

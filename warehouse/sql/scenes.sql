@@ -3,7 +3,15 @@
 with current as (select distinct fact_key, source_id from verdict),
 subjects as (select distinct subject.clip_id, subject.subject_id from subject join current using (fact_key)),
 clips as (
-    select clip.clip_id, current.source_id, clip.start_frame, clip.end_frame, clip."start", clip."end"
+    select
+        clip.clip_id,
+        current.source_id,
+        clip.start_frame,
+        clip.end_frame,
+        clip."start",
+        clip."end",
+        clip.width_px,
+        clip.height_px
     from clip
     join current using (fact_key)
     qualify row_number() over (partition by clip.clip_id order by clip.fact_key) = 1

@@ -3,7 +3,7 @@
     identity_drift   the faces turn into other-looking ones, little by little until the last frame
     identity_swap    two or more people wear each other's faces
     identity_warp    the proportions of the faces are other ones, the same in every frame
-    copy_paste       the reference picture's face lies rigidly over each frame's: the likeness is there, the life is not
+    copy_paste       from some frame on the reference picture's face lies rigidly over each frame's: like, but lifeless
     blur             the whole picture is soft
     flicker          the brightness jumps from frame to frame
     freeze           the picture stands still from some frame on
@@ -65,12 +65,13 @@ def identity_swap(scene: Scene, severity: float, rng: np.random.Generator) -> tu
 
 
 def copy_paste(scene: Scene, severity: float, rng: np.random.Generator) -> tuple[Picture, ...] | None:
-    """Severity is the opacity of the reference picture's face."""
-    pictures, has_pasted = [], False
-    for picture, boxes in zip(scene.pictures, scene.face_boxes, strict=True):
+    """Severity is the share of the clip, at its end, that has the reference picture's face."""
+    first_pasted = round((1 - severity) * len(scene.pictures))
+    pictures, has_pasted = list(scene.pictures[:first_pasted]), False
+    for picture, boxes in zip(scene.pictures[first_pasted:], scene.face_boxes[first_pasted:], strict=True):
         for box, reference in zip(boxes, scene.reference_faces, strict=True):
             if box is not None and reference is not None:
-                picture = face_patches.paste(picture, box, *reference, opacity=severity)
+                picture = face_patches.paste(picture, box, *reference, opacity=1)
                 has_pasted = True
         pictures.append(picture)
     return tuple(pictures) if has_pasted else None

@@ -20,22 +20,18 @@ class FaceSeeded:
     revision: ClassVar[str] = "face-seeded-1"
 
     def ground(self, picture: Picture, phrases: Sequence[str], faces: Sequence[Face]) -> tuple[Grounded, ...]:
-        height, width = picture.shape[:2]
-        people = [
-            Grounded(box_px=body_box(face.box_px, width_px=width, height_px=height), score=face.score, phrase=None)
-            for face in faces
-        ]
+        people = [Grounded(box_px=body_box(face.box_px), score=face.score, phrase=None) for face in faces]
         return tuple(sorted(people, key=lambda person: person.box_px))
 
 
-def body_box(face_px: Box, *, width_px: int, height_px: int) -> Box:
-    """The whole person below and around a face, cut at the picture's edges."""
+def body_box(face_px: Box) -> Box:
+    """The whole person around and below a face. It may reach beyond the picture: from it the face can be told again."""
     x0, y0, x1, y1 = face_px
     middle, face_width, face_height = (x0 + x1) / 2, x1 - x0, y1 - y0
     top = y0 - ABOVE_FACE * face_height
     return (
-        max(0.0, middle - BODY_WIDTH / 2 * face_width),
-        max(0.0, top),
-        min(float(width_px), middle + BODY_WIDTH / 2 * face_width),
-        min(float(height_px), top + BODY_HEIGHT * face_height),
+        middle - BODY_WIDTH / 2 * face_width,
+        top,
+        middle + BODY_WIDTH / 2 * face_width,
+        top + BODY_HEIGHT * face_height,
     )

@@ -94,7 +94,7 @@ def first_guesses(boxes: Sequence[Sequence[float]], size: tuple[int, int]) -> li
 def _first_guess(box: Sequence[float], size: tuple[int, int]) -> tuple[Guess, Mask]:
     """The guess of one box, and its sure pixels.
 
-    Measures are in widths of the face, which is the box's width over `BODY_WIDTH`, but for boxes cut at an edge.
+    Measures are in widths of the face, which is the box's width over `BODY_WIDTH`.
     """
     x0, y0, x1, y1 = box
     face, middle = (x1 - x0) / BODY_WIDTH, (x0 + x1) / 2
@@ -102,7 +102,8 @@ def _first_guess(box: Sequence[float], size: tuple[int, int]) -> tuple[Guess, Ma
     chin_y = y0 + (ABOVE_FACE + 1.05) * face
     guess = np.full((size[1], size[0]), cv2.GC_BGD, dtype=np.uint8)
     core = np.zeros_like(guess)
-    _fill(guess, (x0, y0, x1, y1), cv2.GC_PR_BGD)
+    _fill(guess, (x0, chin_y, x1, y1), cv2.GC_PR_BGD)
+    _ellipse(guess, (middle, head_y), (1.3 * face, 1.4 * face), cv2.GC_PR_BGD)  # hair and raised hands
     _fill(guess, (middle - 1.35 * face, chin_y + 0.3 * face, middle + 1.35 * face, y1), cv2.GC_PR_FGD)
     _ellipse(guess, (middle, head_y), (0.75 * face, 0.95 * face), cv2.GC_PR_FGD)
     _ellipse(core, (middle, head_y + 0.1 * face), (0.4 * face, 0.5 * face), 1)

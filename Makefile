@@ -1,0 +1,47 @@
+# `make demo` and `make test` are all that a newcomer needs: each makes .venv first if it is missing.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LIVE_STAMP := $(VENV)/.installed-live
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+
+.PHONY: demo test test-live bench lint clean
+
+demo: export LIKENESS_HOME ?= .likeness/demo
+demo: $(STAMP)
+	$(BIN)/likeness sample $(LIKENESS_HOME)/sample
+	$(BIN)/likeness run --source $(LIKENESS_HOME)/sample --profile drawn
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+test-live: $(LIVE_STAMP)
+	$(BIN)/python -m pytest -m live
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest -m bench -s tests/bench
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: .venv
+.venv: $(STAMP)
+
+# scenedetect wants opencv-python, whose wheel needs a screen's libraries; the headless one has the same module and needs none.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[dev]'
+	$(PIP) --force-reinstall --no-deps opencv-python-headless
+	touch $@
+
+$(LIVE_STAMP): $(STAMP)
+	$(PIP) -e '.[dev,board,ray,lake]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .likeness
