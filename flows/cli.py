@@ -7,7 +7,8 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from warehouse.errors import BadRecipe, LikenessError
 
 FOLDER = click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-DATASET = click.option("--dataset", default=None, help="Only this data set: the folder it was ingested from.")
+DATASET = click.option(
+    "--dataset", type=click.Path(resolve_path=True), help="Only this data set: the folder it was ingested from."
+)
 SOURCE = click.option("--source", type=FOLDER, required=True, help="A folder of videos.")
 CAPTIONS = click.option("--captions", type=FOLDER, default=None, help="CSV or JSONL: the captions of the videos.")
 SNAPSHOT = click.option("--snapshot", "prefix", default="", help="The beginning of its id; default: the newest.")
@@ -38,18 +41,30 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*, url: str | None, profile: str, debug: bool, **options: Any) -> None:
         logging.getLogger().setLevel(logging.DEBUG if debug else logging.INFO)
-        settings = Settings.read(warehouse_url=url)
-        orchestration.prepare(settings.home)
-        try:
+        with told(debug):
+            settings = Settings.read(warehouse_url=url)
+            orchestration.prepare(settings.home)
             with translated(settings.home):
                 function(settings=settings, recipe=recipes.load(profile), **options)
-        except LikenessError as error:
-            if debug:
-                raise
-            click.echo(f"likeness: {error}", err=True)
-            raise SystemExit(error.exit_code) from error
 
     return run
+
+
+@contextmanager
+def told(debug: bool) -> Iterator[None]:
+    """An error as one line and an exit code; with `debug` as it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of our output has had enough; click knows
+    except Exception as error:
+        if debug:
+            raise
+        text, code = str(error), error.exit_code if isinstance(error, LikenessError) else 1
+        if not isinstance(error, LikenessError):
+            text = f"{type(error).__name__}: {text}; unforeseen: the same command with --debug shows where"
+        click.echo(f"likeness: {' '.join(text.split())}", err=True)
+        raise SystemExit(code) from error
 
 
 @click.group(context_settings={"max_content_width": 100})

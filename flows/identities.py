@@ -47,7 +47,7 @@ def _linked(subjects: Sequence[Subject], similarity: float) -> dict[str, str]:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     group = np.arange(len(subjects))
     for row, vector in enumerate(vectors):
-        alike = np.flatnonzero(vectors[: row + 1] @ vector >= similarity)
+        alike = [row, *np.flatnonzero(vectors[:row] @ vector >= similarity)]
         joined = np.isin(group, group[alike])
         group[joined] = group[joined].min()
     return {

@@ -1,5 +1,6 @@
 """`likeness ingest`: what lies in a folder becomes sources, and what does not fit is reported, never passed over."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,10 @@ from warehouse import ids, tables
 from warehouse.database import Session
 from warehouse.records import Source
 
+log = logging.getLogger(__name__)
+
 DUPLICATE = "duplicate of another entry"
+UNREADABLE = "unreadable file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +61,17 @@ def mark_duplicates(found: Iterable[tuple[Listed, Source | None]]) -> list[tuple
 def _listed(dataset: str, entry: Entry) -> tuple[Listed, Source | None]:
     if entry.path is None:
         return Listed(dataset=dataset, entry=entry.relative, source_id=None, problem=entry.problem), None
-    sha256 = ids.file_digest(entry.path)
+    try:
+        sha256, num_bytes = ids.file_digest(entry.path), entry.path.stat().st_size
+    except OSError as error:
+        log.warning("%s: %s", entry.path, error.strerror)
+        return Listed(dataset=dataset, entry=entry.relative, source_id=None, problem=UNREADABLE), None
     source = Source(
         source_id=ids.make("source", sha256, entry.caption),
         dataset=dataset,
         path=str(entry.path),
         sha256=sha256,
-        num_bytes=entry.path.stat().st_size,
+        num_bytes=num_bytes,
         caption=entry.caption,
         extra=entry.extra,
     )

@@ -11,7 +11,10 @@ from typing import Any
 from flows.stages.stage import CandidateItem, ClipItem, SourceItem, Stage
 from warehouse import ids
 from warehouse.errors import BadRecipe
-from warehouse.gates import Gate, Step
+from warehouse.gates import PARENTS, Gate, Step
+
+FLOWS = ("curate", "generate")
+"""The flows that run stages."""
 
 NOUN_OF: Mapping[type, str] = {SourceItem: "source", ClipItem: "clip", CandidateItem: "candidate"}
 
@@ -35,6 +38,14 @@ class Recipe:
     stages: tuple[RecipeStage, ...]
     options: Mapping[str, Any]
     """Every other table of the profile: pairs, votes, reward, policy."""
+
+    def __post_init__(self) -> None:
+        nouns: set[str] = set()
+        for step in self.steps:
+            parent = PARENTS.get(step.noun)
+            if parent and parent not in nouns:
+                raise BadRecipe(f"stage {step.stage} takes {step.noun}s, but no stage before it takes {parent}s")
+            nouns.add(step.noun)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -71,7 +82,7 @@ def load(profile: str) -> Recipe:
     keys: dict[str, str] = {}
     stages = []
     for table in data.pop("stage", []):
-        stage = build(table, apart=("flow", "gate"))
+        stage = _stage(table, keys)
         keys[stage.name] = stage_key(stage, [keys[need] for need in _needs(stage, keys)])
         gates = tuple(_gate(line, after=stage.name) for line in table.get("gate", []))
         step = Step(
@@ -96,17 +107,31 @@ def _content(value: Any) -> Any:
     return value if revision is None else {"engine": type(value).__name__, "revision": revision}
 
 
-def _read(profile: str) -> dict[str, Any]:
+def _stage(table: Mapping[str, Any], known: Mapping[str, str]) -> Stage[Any, Any]:
+    """The stage that a table of the profile describes."""
+    stage: Stage[Any, Any] = build(table, apart=("flow", "gate"))
+    if getattr(stage, "takes", None) not in NOUN_OF:
+        raise BadRecipe(f"{table['use']} is no stage")
+    if stage.name in known:
+        raise BadRecipe(f"two stages are called {stage.name}")
+    if table.get("flow") not in FLOWS:
+        raise BadRecipe(f"stage {stage.name}: flow = {table.get('flow')!r}; take one of {', '.join(FLOWS)}")
+    return stage
+
+
+def _read(profile: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """The tables of a profile, over those of the one it `extends`; its stages, where it has any, replace them all."""
+    if profile in above:
+        raise BadRecipe(f"profile {profile} extends itself")
     path = Path(profile) if profile.endswith(".toml") else resources.files("flows.profiles") / f"{profile}.toml"
     try:
         data = tomllib.loads(path.read_text())
     except FileNotFoundError as error:
         known = sorted(file.name[:-5] for file in resources.files("flows.profiles").iterdir() if ".toml" in file.name)
         raise BadRecipe(f"{profile!r} is no profile; take {', '.join(known)} or the path of a .toml file") from error
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, ValueError) as error:
         raise BadRecipe(f"profile {profile}: {error}") from error
-    below = _read(data.pop("extends")) if "extends" in data else {}
+    below = _read(data.pop("extends"), (*above, profile)) if "extends" in data else {}
     return below | {
         name: below.get(name, {}) | table if isinstance(table, dict) else table for name, table in data.items()
     }

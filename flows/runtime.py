@@ -6,6 +6,9 @@ ledger is the truth: what has a fact is never computed again, so every run is a 
 
 import logging
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -63,8 +66,21 @@ def executor(num_workers: int) -> Iterator[Executor]:
     if num_workers == 0:
         yield InProcess()
         return
-    with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as processes:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=spawn, initializer=end_with_parent) as processes:
         yield Pool(processes)
+
+
+def end_with_parent() -> None:
+    """Have this worker end when its parent does: one whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def measure_pending(settings: Settings, recipe: Recipe, flow: str, *, dataset: str | None, progress: Progress) -> int:
@@ -73,7 +89,13 @@ def measure_pending(settings: Settings, recipe: Recipe, flow: str, *, dataset: s
     Where there is nothing to measure, neither a worker nor Prefect is started.
     """
     active = recipe.of_flow(flow)
-    work = Work(profile=recipe.profile, active=active, staging=settings.staging, media=settings.media)
+    work = Work(
+        profile=recipe.profile,
+        recipe_key=recipe.key,
+        active=active,
+        staging=settings.staging,
+        media=settings.media,
+    )
     with staging.only_committer(settings.staging):
         for staged in staging.leftovers(settings.staging):
             staging.commit(settings.warehouse, staged, recipe.steps)

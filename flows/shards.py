@@ -38,7 +38,8 @@ class Plan:
     records: dict[str, pa.Table]
     facts: dict[str, tuple[type[Any], pa.Table]]
     failures: pa.Table
-    active: frozenset[str]
+    measures: Sequence[Any]
+    """What is to be measured, and how: stages and gates."""
 
     def __iter__(self) -> Iterator[Shard]:
         columns = {name: self._column(name) for name in ("source", *self.records, *self.facts, "failed")}
@@ -70,7 +71,7 @@ class Plan:
             known[row["stage"], row["item_id"]] = Failed(reason=row["reason"])
         records = {noun: tables.from_arrow(tables.NOUNS[noun], part(noun)) for noun in self.records}
         return Shard(
-            shard_id=ids.make("shard", sorted(self.active), list(wanted), sorted("/".join(key) for key in known)),
+            shard_id=ids.make("shard", self.measures, list(wanted), sorted("/".join(key) for key in known)),
             sources=tables.from_arrow(Source, part("source")),
             records=records,
             known=known,
@@ -86,5 +87,5 @@ def plan(session: Session, recipe: Recipe, active: frozenset[str], shard_size: i
         records={noun: queries.in_play(session, noun, pending) for noun in NOUNS_MADE},
         facts={step.stage: (step.fact, queries.facts(session, step, pending)) for step in recipe.steps},
         failures=queries.failures(session, pending),
-        active=active,
+        measures=[sorted(active), recipe.described()],
     )

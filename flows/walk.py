@@ -35,6 +35,8 @@ class Work:
     """All that a worker must be told besides the shard; it builds the recipe, engines included, once."""
 
     profile: str
+    recipe_key: str
+    """Of the recipe that was planned with: a profile may change while a process lives."""
     active: frozenset[str]
     staging: Path
     media: MediaStore
@@ -55,7 +57,7 @@ class ShardResult:
 def run_shard(work: Work, shard: Shard) -> ShardResult:
     """Measure a shard and stage its rows: what a worker does."""
     started = time.monotonic()
-    rows = walk(_recipe(work.profile), work.active, shard, work.media)
+    rows = walk(_recipe(work.profile, work.recipe_key), work.active, shard, work.media)
     staged = staging.stage(work.staging, shard.shard_id, rows)
     return ShardResult(
         shard_id=shard.shard_id,
@@ -198,5 +200,6 @@ def _id(noun: str, record: Any) -> str:
 
 
 @lru_cache(maxsize=1)
-def _recipe(profile: str) -> Recipe:
+def _recipe(profile: str, recipe_key: str) -> Recipe:
+    """Loaded once a worker, and again where `recipe_key` is another."""
     return recipes.load(profile)

@@ -8,10 +8,14 @@ from warehouse.errors import BadInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardConfig:
-    """Training of the image-consistency head over face vectors, for a few hundred pairs on one CPU core."""
+    """Training of the image-consistency head over face vectors, for a few hundred pairs on one CPU core.
+
+    Values without a source were chosen on distorted clips of drawn actors, 220 training pairs: more steps, more width
+    or less dropout did no better on people not seen.
+    """
 
     seed: int = 0
-    num_steps: int = 300
+    num_steps: int = 150
     batch_pairs: int = 32
     """Identity-GRPO 2.2: 32."""
     learning_rate: float = 3e-3
@@ -22,7 +26,7 @@ class RewardConfig:
     """Tie parameter, at least 1 (Identity-GRPO 2.2)."""
     width: int = 16
     """Of a token."""
-    dropout: float = 0.1
+    dropout: float = 0.3
     subject_balance: float = 0.5
     """Gamma of ID-Crafter: (1 - gamma) average + gamma minimum over the subjects."""
     save_every: int = 50

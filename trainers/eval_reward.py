@@ -8,12 +8,12 @@ training; 0.5 without ties.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from trainers.face_relations import relate
+from trainers.face_relations import FRAME_FEATURES, relate
 from trainers.preference import TIE
 from trainers.reward_models.protocol import RewardModel
 from trainers.snapshot_pairs import Evidence, PairSet, collate
@@ -27,8 +27,8 @@ def evaluate(model: RewardModel, train: PairSet, test: PairSet) -> dict[str, Any
 
     `interval_95` is a bootstrap over clips, because pairs of one clip are not independent.
     """
-    reward = gaps(score_all(model, train.evidence), train), gaps(score_all(model, test.evidence), test)
-    likeness = gaps(mean_face_similarity(train.evidence), train), gaps(mean_face_similarity(test.evidence), test)
+    reward = gaps(model, train), gaps(model, test)
+    likeness = gaps(FaceSimilarity(), train), gaps(FaceSimilarity(), test)
     guess = torch.bincount(train.outcome_P, minlength=3).argmax()
     is_tie_P = test.outcome_P == TIE
     return {
@@ -50,20 +50,22 @@ def evaluate(model: RewardModel, train: PairSet, test: PairSet) -> dict[str, Any
     }
 
 
+class FaceSimilarity:
+    """The baseline, as a reward model."""
+
+    name: ClassVar[str] = "face_similarity"
+
+    def score(self, evidence: Sequence[Evidence]) -> Tensor:
+        """(B,) cosines."""
+        likeness_BST = relate(collate(evidence)).frame_BSTF[..., FRAME_FEATURES.index("likeness")]
+        return likeness_BST.nanmean(-1).nanmean(-1).nan_to_num(nan=0.0)
+
+
 @torch.no_grad()
-def score_all(model: RewardModel, evidence: Sequence[Evidence]) -> Tensor:
-    """(B,) rewards. The model stands in evaluation mode already."""
-    return torch.cat([model.score(evidence[start : start + BATCH]) for start in range(0, len(evidence), BATCH)])
-
-
-def mean_face_similarity(evidence: Sequence[Evidence]) -> Tensor:
-    """(B,)"""
-    likeness_BST = relate(collate(evidence)).frame_BSTF[..., 0]
-    return likeness_BST.nanmean(-1).nanmean(-1).nan_to_num(nan=0.0)
-
-
-def gaps(score_B: Tensor, pairs: PairSet) -> Tensor:
-    """(P,) score of side A minus that of side B."""
+def gaps(model: RewardModel, pairs: PairSet) -> Tensor:
+    """(P,) score of side A minus that of side B. The model stands in evaluation mode already."""
+    batches = [pairs.evidence[start : start + BATCH] for start in range(0, len(pairs.evidence), BATCH)]
+    score_B = torch.cat([torch.zeros(0), *map(model.score, batches)])
     return score_B[list(pairs.side_a)] - score_B[list(pairs.side_b)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from warehouse.errors import NothingToDo, SnapshotDamaged
+from warehouse.errors import SnapshotDamaged
 from warehouse.snapshot import Snapshot
 
 QUALITIES = ("sharpness", "flicker", "motion")
@@ -55,8 +55,6 @@ class PairSet:
 def read_pairs(snapshot: Snapshot, split: str) -> PairSet:
     """The pairs of `train` or `test`, in the order of their ids, with the evidence on the candidates they name."""
     pairs = snapshot.pairs(split).to_pylist()
-    if not pairs:
-        raise NothingToDo(f"snapshot {snapshot.id}: no settled pair in split {split!r}; settle more, then freeze again")
     named = sorted({pair[side] for pair in pairs for side in ("candidate_a", "candidate_b")})
     index = {candidate_id: i for i, candidate_id in enumerate(named)}
     return PairSet(

@@ -15,10 +15,11 @@ from trainers import checkpoint, preference, samplers
 from trainers.checkpoint import RunCard
 from trainers.config import RewardConfig
 from trainers.errors import NotFinite
-from trainers.eval_reward import evaluate, gaps, score_all, without_ties
+from trainers.eval_reward import evaluate, gaps, without_ties
 from trainers.reward_models.image_consistency import ImageConsistency
 from trainers.runlog import RunLog
 from trainers.snapshot_pairs import read_pairs
+from warehouse.errors import NothingToDo
 from warehouse.snapshot import Snapshot
 
 KIND = "reward_model"
@@ -33,6 +34,8 @@ def train_reward(snapshot: Snapshot, config: RewardConfig, *, folder: Path, prog
         return card
 
     train, test = read_pairs(snapshot, "train"), read_pairs(snapshot, "test")
+    if not len(train):
+        raise NothingToDo(f"snapshot {snapshot.id}: no settled pair to train on; settle more, then freeze again")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = ImageConsistency.configured(settings)
@@ -68,9 +71,10 @@ def train_reward(snapshot: Snapshot, config: RewardConfig, *, folder: Path, prog
 
             if step % config.log_every == 0 or step == config.num_steps:
                 model.eval()
-                held_out = without_ties(gaps(score_all(model, test.evidence), test), test.outcome_P).nanmean()
+                held_out = without_ties(gaps(model, test), test.outcome_P).nanmean().item()
                 model.train()
-                log.append(step, {"loss": loss.item(), "grad_norm": grad_norm.item(), "accuracy": held_out.item()})
+                accuracy = None if math.isnan(held_out) else held_out
+                log.append(step, {"loss": loss.item(), "grad_norm": grad_norm.item(), "accuracy": accuracy})
             if step % config.save_every == 0:
                 checkpoint.save_state(
                     folder,

@@ -86,9 +86,11 @@ def _connect(path: Path, patience_s: float) -> Session:
             connection = duckdb.connect(str(path), config={"autoload_known_extensions": False})
             connection.execute("SET TimeZone = 'UTC'")
             return connection
-        except duckdb.IOException as error:
-            if "lock" not in str(error):
+        except duckdb.Error as error:
+            if _is_disk_full(error):
                 raise
+            if "Could not set lock" not in str(error):
+                raise BadInput(f"{path}: cannot be opened as a warehouse ({str(error).splitlines()[0]})") from error
             if time.monotonic() > give_up:
                 raise WarehouseLocked(f"{path}: {_holder(str(error))} holds it; wait for it or stop it") from error
             time.sleep(0.05)

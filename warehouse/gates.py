@@ -8,6 +8,7 @@
     passed    goes on to the next stage
 """
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 PARENTS: Mapping[str, str] = {"clip": "source", "candidate": "clip"}
 """Which noun a stage's items descend from."""
 
+NUMBERS = ("DOUBLE", "BIGINT", "BOOLEAN")
+"""Column types that a gate can compare with its threshold; true is 1."""
+
 UNKNOWN = " unknown"
 """Added to a gate's name where the measure is NULL: what is unknown does not pass."""
 
@@ -47,15 +51,17 @@ class Gate:
     def __post_init__(self) -> None:
         if self.op not in OPERATORS:
             raise BadRecipe(f"gate {self.measure}: {self.op!r} is no comparison; take one of {' '.join(OPERATORS)}")
+        if not isinstance(self.threshold, int | float) or math.isnan(self.threshold):
+            raise BadRecipe(f"gate {self.name or self.measure}: {self.threshold!r} is no threshold; give a number")
         if not self.name:
             object.__setattr__(self, "name", self.measure)
 
     def reason_to_drop(self, fact: Any) -> str | None:
-        """None where the fact passes; equal, value by value, to what the SQL of `judge` says."""
+        """None where the fact passes; equal, value by value, to what the SQL of `judge` says: both compare doubles."""
         value = getattr(fact, self.measure)
         if value is None or value != value:
             return self.name + UNKNOWN
-        return None if OPERATORS[self.op](value, self.threshold) else self.name
+        return None if OPERATORS[self.op](float(value), float(self.threshold)) else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +77,10 @@ class Step:
     gates: tuple[Gate, ...]
 
     def __post_init__(self) -> None:
-        columns = {name for name, _ in tables.sql_columns(self.fact)}
+        numbers = {name for name, kind in tables.sql_columns(self.fact) if kind.removesuffix(" NOT NULL") in NUMBERS}
         for gate in self.gates:
-            if gate.measure not in columns:
-                has = ", ".join(sorted(columns))
+            if gate.measure not in numbers:
+                has = ", ".join(sorted(numbers))
                 raise BadRecipe(f"gate {gate.name}: stage {self.stage} measures no {gate.measure}; it has {has}")
 
     @property
@@ -83,14 +89,19 @@ class Step:
 
 
 def ensure_fact_table(session: Session, step: Step) -> None:
-    """Make the stage's table, or add the columns that its fact has gained."""
-    columns = [("fact_key", "VARCHAR NOT NULL"), ("item_id", "VARCHAR NOT NULL"), *tables.sql_columns(step.fact)]
+    """Make the stage's table, or add the columns that its fact has gained.
+
+    Its values may be NULL, whatever the fact says: facts of an older version lack columns gained since, and newer ones
+    those that were given up.
+    """
+    values = [(name, kind.removesuffix(" NOT NULL")) for name, kind in tables.sql_columns(step.fact)]
+    columns = [("fact_key", "VARCHAR NOT NULL"), ("item_id", "VARCHAR NOT NULL"), *values]
     listed = ", ".join(f'"{name}" {kind}' for name, kind in columns)
     session.execute(f'CREATE TABLE IF NOT EXISTS "{step.table}" ({listed})')
     present = {row[0] for row in session.execute(f'DESCRIBE "{step.table}"').fetchall()}
     for name, kind in columns:
         if name not in present:
-            session.execute(f'ALTER TABLE "{step.table}" ADD COLUMN "{name}" {kind.removesuffix(" NOT NULL")}')
+            session.execute(f'ALTER TABLE "{step.table}" ADD COLUMN "{name}" {kind}')
 
 
 def judge(session: Session, steps: Sequence[Step], *, dataset: str | None = None) -> None:
@@ -131,7 +142,7 @@ def _entering(step: Step, last_of_noun: Mapping[str, Step], dataset: str | None)
 def _judgement(step: Step, entering: str) -> str:
     reasons = " ".join(
         f"""WHEN f."{gate.measure}" IS NULL OR isnan(f."{gate.measure}"::DOUBLE) THEN ?
-            WHEN NOT (f."{gate.measure}" {gate.op} ?) THEN ?"""
+            WHEN NOT (f."{gate.measure}"::DOUBLE {gate.op} ?::DOUBLE) THEN ?"""
         for gate in step.gates
     )
     dropped = f"CASE {reasons} END" if step.gates else "NULL"

@@ -75,6 +75,10 @@ class Snapshot:
                 raise SnapshotDamaged(
                     f"{self.id}: {entry['path']} is missing or altered; take it from its source again"
                 )
+        listed = {entry["path"] for entry in self.manifest["files"]} | {"README.md", "manifest.json"}
+        found = {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
+        if found - listed:
+            raise SnapshotDamaged(f"{self.id}: {min(found - listed)} does not belong to it; remove it")
         for sha256 in self.table("media")["sha256"].to_pylist():
             self.media.verify(sha256)
 
@@ -83,8 +87,8 @@ def open(path: Path | str, *, media_root: Path | None = None) -> Snapshot:
     """Open a snapshot's folder. Media lie in `media_root`, by default in the `media` folder beside `snapshots`."""
     folder = Path(path).resolve()
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError) as error:
+        manifest = dict(json.loads((folder / "manifest.json").read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise SnapshotDamaged(f"{folder}: no snapshot (no readable manifest.json)") from error
     if manifest.get("format") != FORMAT:
         raise SnapshotDamaged(f"{folder}: format {manifest.get('format')}, this version reads {FORMAT}")
@@ -117,7 +121,8 @@ def freeze(tables: Mapping[str, pa.Table], *, root: Path, media: MediaStore, fac
 
 def find(root: Path, prefix: str) -> Snapshot:
     """The one snapshot below `root` whose id begins with `prefix`."""
-    found = [path for path in sorted(root.glob(f"{prefix}*")) if not path.name.startswith(".")] if root.is_dir() else []
+    names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    found = [root / name for name in names if name.startswith(prefix) and not name.startswith(".")]
     if len(found) != 1:
         raise SnapshotDamaged(f"{prefix!r} names {len(found)} snapshots below {root}; `likeness status` lists them")
     return open(found[0])

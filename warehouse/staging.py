@@ -7,6 +7,7 @@ killed between the merge and the clearing away costs nothing.
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,18 +64,35 @@ class ShardRows:
 
 def stage(folder: Path, shard_id: str, rows: ShardRows) -> Path:
     """Write a shard's rows below `folder` and give the finished folder; a worker calls it, the warehouse stays shut."""
-    target, hidden = folder / shard_id, folder / f"{HIDDEN}{shard_id}-{os.getpid()}"
+    target = folder / shard_id
     with translated(folder):
         if target.exists():
             return target
-        hidden.mkdir(parents=True)
-        for name, table in _tables(rows):
-            with (hidden / f"{name}.parquet").open("wb") as file:
-                pq.write_table(table, file)
-                file.flush()
-                os.fsync(file.fileno())
-        hidden.rename(target)
+        folder.mkdir(parents=True, exist_ok=True)
+        hidden = Path(tempfile.mkdtemp(dir=folder, prefix=f"{HIDDEN}{shard_id}-"))
+        try:
+            for name, table in _tables(rows):
+                _write(hidden / f"{name}.parquet", table)
+            _appear(hidden, target)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
     return target
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with path.open("wb") as file:
+        pq.write_table(table, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _appear(hidden: Path, target: Path) -> None:
+    """Rename, unless another worker that was given the same shard came first."""
+    try:
+        hidden.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
 
 
 def commit(warehouse: Warehouse, staged: Path, steps: Sequence[Step]) -> None:

@@ -67,13 +67,16 @@ def insert(session: Session, table: str, rows: pa.Table) -> None:
 
 
 def merge(session: Session, table: str, rows: pa.Table, *, keys: Sequence[str]) -> int:
-    """Append the rows whose `keys` are not in the table yet, and say how many these were."""
+    """Append the rows whose `keys` are not in the table yet, each key once, and say how many these were."""
     columns = ", ".join(f'"{name}"' for name in rows.column_names)
     values = ", ".join(f'i."{name}"' for name in rows.column_names)
     matched = " AND ".join(f't."{key}" = i."{key}"' for key in keys)
+    once = "SELECT * FROM incoming QUALIFY row_number() OVER (PARTITION BY {}) = 1".format(
+        ", ".join(f'"{key}"' for key in keys)
+    )
     with _shown(session, rows):
         counted = session.execute(
-            f'MERGE INTO "{table}" t USING incoming i ON {matched}'
+            f'MERGE INTO "{table}" t USING ({once}) i ON {matched}'
             f" WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
         ).fetchone()
     return int(counted[0]) if counted else 0

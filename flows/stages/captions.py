@@ -24,8 +24,8 @@ class Captions:
 
     name: ClassVar[str] = "captions"
     version: ClassVar[int] = 1
-    takes: ClassVar[type] = ClipItem
-    fact: ClassVar[type] = CaptionsFact
+    takes: ClassVar[type[ClipItem]] = ClipItem
+    fact: ClassVar[type[CaptionsFact]] = CaptionsFact
     needs: ClassVar[Sequence[str]] = ("shots",)
 
     parser: CaptionParser

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flows.engines.ports import Face, FaceReader
-from flows.stages.stage import ClipItem, Done
+from flows.stages.frames import VideoUnreadable
+from flows.stages.stage import ClipItem, Done, Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,8 @@ class Faces:
 
     name: ClassVar[str] = "faces"
     version: ClassVar[int] = 1
-    takes: ClassVar[type] = ClipItem
-    fact: ClassVar[type] = FacesFact
+    takes: ClassVar[type[ClipItem]] = ClipItem
+    fact: ClassVar[type[FacesFact]] = FacesFact
     needs: ClassVar[Sequence[str]] = ("shots",)
 
     reader: FaceReader
@@ -38,8 +39,14 @@ class Faces:
     frontal_from: float = 0.5
     """`Face.frontalness` of a face that counts as frontal."""
 
-    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[FacesFact]]:
-        return [Done(fact=self._measure(item)) for item in batch]
+    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[FacesFact] | Failed]:
+        return [self._outcome(item) for item in batch]
+
+    def _outcome(self, item: ClipItem) -> Done[FacesFact] | Failed:
+        try:
+            return Done(fact=self._measure(item))
+        except VideoUnreadable as error:
+            return Failed(reason=error.reason, exception=error.detail)
 
     def _measure(self, item: ClipItem) -> FacesFact:
         frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)

@@ -9,7 +9,8 @@ import numpy as np
 
 from flows.engines.ports import Face, FaceReader, Picture, Synthesizer, View
 from flows.stages import tracks
-from flows.stages.stage import ClipItem, Done
+from flows.stages.frames import VideoUnreadable
+from flows.stages.stage import ClipItem, Done, Failed
 from flows.stages.tracks import Sighting
 from warehouse import ids
 from warehouse.records import Box, Reference, Subject
@@ -33,8 +34,8 @@ class References:
 
     name: ClassVar[str] = "references"
     version: ClassVar[int] = 1
-    takes: ClassVar[type] = ClipItem
-    fact: ClassVar[type] = ReferencesFact
+    takes: ClassVar[type[ClipItem]] = ClipItem
+    fact: ClassVar[type[ReferencesFact]] = ReferencesFact
     needs: ClassVar[Sequence[str]] = ("subjects",)
 
     reader: FaceReader
@@ -42,11 +43,14 @@ class References:
     num_looks: int = 8
     """As many as `subjects` looks at: crops come from the frames of its tracks."""
 
-    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[ReferencesFact]]:
+    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[ReferencesFact] | Failed]:
         return [self._measure(item) for item in batch]
 
-    def _measure(self, item: ClipItem) -> Done[ReferencesFact]:
-        looked = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
+    def _measure(self, item: ClipItem) -> Done[ReferencesFact] | Failed:
+        try:
+            looked = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
+        except VideoUnreadable as error:
+            return Failed(reason=error.reason, exception=error.detail)
         pictures = {frame.index: frame.rgb for frame in looked}
         ways = [tracks.read(item.media.path_of(subject.track_sha256)) for subject in item.subjects]
         made: list[Reference] = []

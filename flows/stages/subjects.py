@@ -8,9 +8,9 @@ import numpy as np
 
 from flows.engines.ports import Face, FaceReader, Grounded, Grounder, Mask, Picture, Segmenter
 from flows.stages import masks, tracks
-from flows.stages.frames import Frame
+from flows.stages.frames import Frame, VideoUnreadable
 from flows.stages.linking import Linked, link
-from flows.stages.stage import ClipItem, Done
+from flows.stages.stage import ClipItem, Done, Failed
 from flows.stages.tracks import Sighting
 from warehouse import ids
 from warehouse.records import Box, Clip, Subject
@@ -52,8 +52,8 @@ class Subjects:
 
     name: ClassVar[str] = "subjects"
     version: ClassVar[int] = 1
-    takes: ClassVar[type] = ClipItem
-    fact: ClassVar[type] = SubjectsFact
+    takes: ClassVar[type[ClipItem]] = ClipItem
+    fact: ClassVar[type[SubjectsFact]] = SubjectsFact
     needs: ClassVar[Sequence[str]] = ("captions", "faces")
 
     reader: FaceReader
@@ -65,11 +65,14 @@ class Subjects:
     face_in_mask_from: float = 0.3
     """Share of a face's box that its subject's mask must cover: else the mask has drifted and is dropped."""
 
-    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[SubjectsFact]]:
+    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[SubjectsFact] | Failed]:
         return [self._measure(item) for item in batch]
 
-    def _measure(self, item: ClipItem) -> Done[SubjectsFact]:
-        frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
+    def _measure(self, item: ClipItem) -> Done[SubjectsFact] | Failed:
+        try:
+            frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
+        except VideoUnreadable as error:
+            return Failed(reason=error.reason, exception=error.detail)
         said = item.facts["captions"]
         people = self.people([frame.rgb for frame in frames], said.phrases)
         phrases = said.phrases if len(said.phrases) == len(people) else (None,) * len(people)
@@ -93,7 +96,8 @@ class Subjects:
             placed = _place(here, position, grounded, with_faceless=not found)
             if not placed:
                 break
-            found += self._followed(pictures, position, placed)
+            new = self._followed(pictures, position, placed)
+            found = [old for old in found if not self._turned_round(old, new)] + new
         return sorted(found, key=lambda person: person.box_px[0] + person.box_px[2])
 
     def _followed(
@@ -115,6 +119,14 @@ class Subjects:
             for index, ((linked, grounded), track) in enumerate(zip(placed, found, strict=True))
             if linked.faces or index in distinct
         ]
+
+    def _turned_round(self, old: Person, new: Sequence[Person]) -> bool:
+        """Whether somebody first seen from behind is one of the people found later by their faces."""
+        pairs = [(old.masks[each.key_position], each.masks[each.key_position]) for each in new]
+        return not old.linked.faces and any(
+            mask is not None and other is not None and masks.iou(mask, other) >= self.same_mask_from
+            for mask, other in pairs
+        )
 
     def _has_drifted(self, mask: Mask | None, face: Face | None) -> bool:
         if mask is None or face is None:

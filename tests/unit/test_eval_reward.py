@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainers.eval_reward import evaluate, mean_face_similarity, score_all, tie_gap, with_ties, without_ties
+from trainers.eval_reward import FaceSimilarity, evaluate, gaps, tie_gap, with_ties, without_ties
 from trainers.snapshot_pairs import Evidence, PairSet
 
 
@@ -43,7 +43,7 @@ class Contrary:
     name: ClassVar[str] = "contrary"
 
     def score(self, evidence: Sequence[Evidence]) -> Tensor:
-        return -mean_face_similarity(evidence)
+        return -FaceSimilarity().score(evidence)
 
 
 def test_worked_values_without_ties() -> None:
@@ -83,7 +83,7 @@ def test_no_other_gap_is_better_on_the_pairs_it_was_settled_on(pairs: list[tuple
 
 
 def test_face_similarity_is_the_mean_cosine_and_unlike_where_no_face_was_read() -> None:
-    found = mean_face_similarity([evidence((3.0, 4.0)), evidence((0.0, 2.0)), evidence(None)])
+    found = FaceSimilarity().score([evidence((3.0, 4.0)), evidence((0.0, 2.0)), evidence(None)])
     assert found.tolist() == pytest.approx([0.6, 0, 0])
 
 
@@ -111,11 +111,17 @@ def test_the_interval_holds_the_accuracy_and_is_wider_where_pairs_share_clips() 
 
 
 def test_without_a_decided_pair_there_is_no_accuracy() -> None:
-    found = evaluate(Contrary(), pair_set([1]), pair_set([1, 1]))
+    found = evaluate(Contrary(), pair_set([0]), pair_set([1, 1]))
     assert found["without_ties"]["reward_model"] is None
     assert found["with_ties"]["face_similarity"]["accuracy"] == 0
 
 
-def test_scores_do_not_depend_on_the_size_of_the_batches() -> None:
-    many = [evidence((math.cos(i), math.sin(i))) for i in range(300)]
-    assert score_all(Contrary(), many).tolist() == pytest.approx([-math.cos(i) for i in range(300)], abs=1e-6)
+def test_nothing_is_said_about_no_pairs() -> None:
+    found = evaluate(Contrary(), pair_set([0]), pair_set([]))
+    assert found["num_test_pairs"] == 0
+    assert found["with_ties"]["reward_model"] is None
+    assert found["without_ties"]["chance"] is None
+
+
+def test_gaps_are_those_of_the_named_sides_however_many_batches_it_takes() -> None:
+    assert gaps(FaceSimilarity(), pair_set([0] * 300)).tolist() == [1] * 300

@@ -121,7 +121,7 @@ def test_relations_do_not_change_when_all_vectors_are_turned_together() -> None:
     torch.testing.assert_close(relate(collate([one])).summary_BSF, relate(collate([turned])).summary_BSF)
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(R)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(R))))
 def test_the_order_of_references_does_not_matter(model: ImageConsistency, order: tuple[int, ...]) -> None:
     one = evidence()
     shuffled = replace(one, reference_SRD=one.reference_SRD[:, list(order)])

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from trainers.config import RewardConfig
 from trainers.errors import NotFinite, OtherRun
 from trainers.train_reward import train_reward
 from warehouse import snapshot
-from warehouse.errors import BadInput
+from warehouse.errors import BadInput, NothingToDo
 from warehouse.snapshot import Snapshot
 
 SHORT = RewardConfig(num_steps=12, batch_pairs=8, save_every=4, log_every=2)
@@ -33,36 +34,54 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def train_until_killed(world_path: Path, folder: Path, step: int) -> None:
-    """In a process of its own: dies, as by `kill -9`, when it begins to draw the batch of `step`."""
+def stop_at(step: int, stop: Callable[[], None]) -> Callable[..., list[int]]:
+    """`batch_at` that stops the run when it begins a step."""
     batch_at = samplers.batch_at
 
-    def die_at(at: int, **how: Any) -> list[int]:
+    def stopping(at: int, **how: Any) -> list[int]:
         if at == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            stop()
         return batch_at(at, **how)
 
-    samplers.batch_at = die_at
+    return stopping
+
+
+def train_until_killed(world_path: Path, folder: Path, step: int) -> None:
+    """In a process of its own."""
+    samplers.batch_at = stop_at(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
     trained(snapshot.open(world_path), folder)
 
 
-@pytest.mark.parametrize("step", [3, 6])
-def test_a_killed_run_ends_with_the_weights_and_curve_of_an_uninterrupted_one(
-    world: Snapshot, tmp_path: Path, step: int
-) -> None:
-    killed = multiprocessing.get_context("spawn").Process(
-        target=train_until_killed, args=(world.path, tmp_path / "killed", step)
-    )
-    killed.start()
-    killed.join()
-    assert killed.exitcode == -signal.SIGKILL
-    assert not checkpoint.is_finished(tmp_path / "killed")
-    assert bool(runlog.read(tmp_path / "killed"))
+def assert_ends_as_uninterrupted(world: Snapshot, stopped: Path, whole: Path) -> None:
+    assert not checkpoint.is_finished(stopped)
+    assert trained(world, stopped) == trained(world, whole)
+    assert same(checkpoint.load(stopped)[0], checkpoint.load(whole)[0])
+    assert runlog.read(stopped) == runlog.read(whole)
+    assert [row["step"] for row in runlog.read(whole)] == [2, 4, 6, 8, 10, 12]
 
-    assert trained(world, tmp_path / "killed") == trained(world, tmp_path / "whole")
-    assert same(checkpoint.load(tmp_path / "killed")[0], checkpoint.load(tmp_path / "whole")[0])
-    assert runlog.read(tmp_path / "killed") == runlog.read(tmp_path / "whole")
-    assert [row["step"] for row in runlog.read(tmp_path / "whole")] == [2, 4, 6, 8, 10, 12]
+
+def test_a_killed_run_ends_with_the_weights_and_curve_of_an_uninterrupted_one(world: Snapshot, tmp_path: Path) -> None:
+    """Killed after step 6, which is in the curve, with the state of step 4."""
+    stopped = tmp_path / "stopped"
+    process = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(world.path, stopped, 6))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert [row["step"] for row in runlog.read(stopped)] == [2, 4, 6]
+    assert_ends_as_uninterrupted(world, stopped, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("step", [0, 3, 4, 11])
+def test_it_does_not_matter_when_a_run_is_stopped(
+    world: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(samplers, "batch_at", stop_at(step, stop))
+        trained(world, tmp_path / "stopped")
+    assert_ends_as_uninterrupted(world, tmp_path / "stopped", tmp_path / "whole")
 
 
 def test_a_finished_run_is_not_repeated(world: Snapshot, tmp_path: Path) -> None:
@@ -108,6 +127,17 @@ def test_a_loaded_model_scores_as_the_trained_one_did(world: Snapshot, tmp_path:
     assert found == card
     assert not model.training
     assert same(model.state_dict(), checkpoint.load(tmp_path)[0])
+
+
+def test_without_held_out_pairs_training_goes_on_and_claims_nothing(tmp_path: Path) -> None:
+    card = trained(freeze_world(tmp_path, num_clips=2), tmp_path / "run")
+    assert card.metrics["with_ties"]["reward_model"] is None
+    assert {row["accuracy"] for row in runlog.read(tmp_path / "run")} == {None}
+
+
+def test_without_training_pairs_there_is_nothing_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NothingToDo, match="no settled pair"):
+        trained(freeze_world(tmp_path, num_clips=0), tmp_path / "run")
 
 
 def test_a_loss_that_is_no_number_stops_the_run_before_the_weights_move(

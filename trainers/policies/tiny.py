@@ -63,14 +63,14 @@ def _text_encoder(vocabulary_size: int) -> UMT5EncoderModel:
 def _transformer() -> WanVACETransformer3DModel:
     return WanVACETransformer3DModel(
         num_attention_heads=4,
-        attention_head_dim=24,
+        attention_head_dim=16,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
         text_dim=32,
         freq_dim=64,
-        ffn_dim=256,
-        num_layers=4,
-        vace_layers=[0, 2],
+        ffn_dim=192,
+        num_layers=3,
+        vace_layers=[0],
         vace_in_channels=2 * LATENT_CHANNELS + SPACE_SCALE**2,
     )
 

@@ -22,7 +22,7 @@ from diffusers import (
     WanVACETransformer3DModel,
 )
 from diffusers.pipelines.wan.pipeline_wan_vace import prompt_clean
-from peft import LoraConfig, get_peft_model_state_dict
+from peft import LoraConfig
 from torch import Tensor
 from transformers import AutoTokenizer, UMT5EncoderModel
 
@@ -128,8 +128,12 @@ class WanVACE:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.transformer.add_adapter(config, adapter_name=ADAPTER)
-        weights: Mapping[str, Tensor] = get_peft_model_state_dict(self.transformer, adapter_name=ADAPTER)
-        return {name: weights[name] for name in sorted(weights)}
+        adapters = {
+            name.replace(f".{ADAPTER}.", "."): parameter
+            for name, parameter in self.transformer.named_parameters()
+            if parameter.requires_grad
+        }
+        return {name: adapters[name] for name in sorted(adapters)}
 
     @contextmanager
     def without_lora(self) -> Iterator[None]:
