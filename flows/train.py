@@ -1,5 +1,6 @@
 """`likeness train reward` and `train policy`: a snapshot becomes checkpoints, whose run cards name it."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from warehouse.snapshot import Snapshot
 def reward(settings: Settings, recipe: Recipe, snapshot: Snapshot, *, progress: Progress) -> RunCard:
     """Train the reward model that the recipe describes, go on with it, or find it trained."""
     config = _configured(RewardConfig, recipe, "reward")
-    folder = _folder(settings, "reward", snapshot, recipe.options.get("reward", {}))
+    folder = _folder(settings, "reward", snapshot, asdict(config))
     return train_reward(snapshot, config, folder=folder, progress=progress.say)
 
 
@@ -32,7 +33,7 @@ def policy(
     """Train the policy that the recipe describes, go on with it, or find it trained."""
     config = _configured(PolicyConfig, recipe, "policy")
     parent = checkpoint.load_card(reward_model).checkpoint_id
-    folder = _folder(settings, "policy", snapshot, [recipe.options.get("policy", {}), parent])
+    folder = _folder(settings, "policy", snapshot, [asdict(config), parent])
     return train_policy(snapshot, config, reward_model=reward_model, folder=folder, progress=progress.say)
 
 

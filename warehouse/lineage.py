@@ -34,7 +34,7 @@ def of_checkpoint(
     `card` is a run card's values, `cards` those of other checkpoints by id, `snapshots` the folder that holds the
     snapshots. `SnapshotDamaged` if one that a card names is not there.
     """
-    checkpoints = list(_with_parents(card, cards))
+    checkpoints = _with_parents(card, cards)
     snapshot_ids = sorted({each["snapshot_id"] for each in checkpoints})
     opened = [snapshot.find(snapshots, snapshot_id) for snapshot_id in snapshot_ids]
     trained = [_checkpoint(each) for each in checkpoints]
@@ -42,14 +42,16 @@ def of_checkpoint(
     return (*trained, frozen, *_of_snapshots(session, [each.path for each in opened]))
 
 
-def _with_parents(
-    card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]], seen: frozenset[str] = frozenset()
-) -> Iterator[Mapping[str, Any]]:
-    """The card, then its parents', each once; a parent whose card is gone is passed over."""
-    yield card
-    for parent in card["parents"]:
-        if parent in cards and parent not in seen:
-            yield from _with_parents(cards[parent], cards, seen | {card["checkpoint_id"], parent})
+def _with_parents(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The card, then its parents, theirs, and so on, each once; one whose card is gone is passed over."""
+    found = {card["checkpoint_id"]: card}
+    waiting = list(card["parents"])
+    while waiting:
+        parent = waiting.pop(0)
+        if parent in cards and parent not in found:
+            found[parent] = cards[parent]
+            waiting += cards[parent]["parents"]
+    return list(found.values())
 
 
 def _checkpoint(card: Mapping[str, Any]) -> Ancestor:

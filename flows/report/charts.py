@@ -65,7 +65,7 @@ def curves(shown: Sequence[Curve], *, x_name: str, y_range: tuple[float, float] 
     if not points:
         return Markup()
     x_axis = _Axis.over([x for x, _ in points], LEFT, WIDTH - RIGHT)
-    y_axis = _Axis.over([*(y for _, y in points), *(y_range or ())], HEIGHT - BOTTOM, TOP)
+    y_axis = _Axis.over([*(y for _, y in points), *(y_range or ())], HEIGHT - BOTTOM, TOP, is_rounded=not y_range)
     grid = [_tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y_axis(t), y2=y_axis(t), class_="grid") for t in y_axis.ticks]
     grid += [_text(_number(t), LEFT - 8, y_axis(t) + 4, "end") for t in y_axis.ticks]
     grid += [_text(_number(t), x_axis(t), HEIGHT - BOTTOM + 18, "middle") for t in x_axis.ticks]
@@ -91,7 +91,7 @@ def whiskers(shown: Sequence[Measured], *, low: float, high: float, rule: float 
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Values to pixels, linear, with round ticks."""
+    """Values to pixels, linear, with round ticks; `is_rounded`: from a tick to a tick."""
 
     low: float
     high: float
@@ -100,14 +100,16 @@ class _Axis:
     ticks: tuple[float, ...]
 
     @classmethod
-    def over(cls, values: Sequence[float], from_px: float, to_px: float) -> "_Axis":
+    def over(cls, values: Sequence[float], from_px: float, to_px: float, *, is_rounded: bool = False) -> "_Axis":
         low, high = min(values), max(values)
         if low == high:
             low, high = low - 0.5, high + 0.5
         step = _round_step((high - low) / 4)
-        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-        ticks = tuple(round(index * step, 10) for index in range(first, last + 1))
-        return cls(ticks[0], ticks[-1], from_px, to_px, ticks)
+        outer = range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)
+        ticks = [round(index * step, 10) for index in outer]
+        if is_rounded:
+            return cls(ticks[0], ticks[-1], from_px, to_px, tuple(ticks))
+        return cls(low, high, from_px, to_px, tuple(tick for tick in ticks if low <= tick <= high))
 
     def __call__(self, value: float) -> float:
         return self.from_px + (value - self.low) / (self.high - self.low) * (self.to_px - self.from_px)

@@ -268,8 +268,10 @@ class Policy:
     """Mean reward by epoch: of the samples trained on, and on held-out clips."""
     warm_up: tuple[Curve, ...]
     """Losses by step."""
+    judged_on: str
+    """`5 held-out clips`."""
     before: float | None
-    """Mean reward on held-out clips before the first epoch and after the last; None: not measured."""
+    """Mean reward on them before the first epoch and after the last; None: no video could be measured."""
     after: float | None
     facts: tuple[tuple[str, str], ...]
     """Its main settings."""

@@ -169,7 +169,7 @@ def _dropped(row: Row, gate: Gate, fact: Row, media: MediaStore) -> DroppedItem:
         item_id=row["item_id"],
         span=span_of(row),
         picture=_thumbnail(row, media),
-        value=f"{gate.measure.replace('_', ' ')} {words.of_value(fact[gate.measure])}",
+        value=f"{gate.measure.replace('_', ' ')}: {words.of_value(fact[gate.measure])}",
     )
 
 

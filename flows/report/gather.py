@@ -7,9 +7,10 @@ from pathlib import Path
 from flows.recipe import Recipe
 from flows.report import curation, training, votes
 from flows.report.content import Figure, Labels, Policy, ReportData, Reproduce, Reward, StageRow
-from flows.report.page import counted
+from flows.report.page import VOTERS, counted
 from flows.settings import Settings
 from trainers import checkpoint
+from trainers.checkpoint import RunCard
 from warehouse import gates, queries
 from warehouse.database import Session
 from warehouse.queries import Row
@@ -37,7 +38,7 @@ def _gather(session: Session, settings: Settings, recipe: Recipe, dataset: str |
     policy = training.policy(policy_run) if policy_run else None
     ancestry, ancestry_note = training.ancestry(session, runs, policy_run or reward_run, settings.snapshots)
     return ReportData(
-        title=Path(dataset).name.replace("_", " ") if dataset else "All data sets",
+        title=Path(dataset).name if dataset else "All data sets",
         made_at=f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.",
         story=tuple(_story(stages, counts, labels, reward, policy)),
         figures=tuple(_figures(counts, labels, reward, policy)),
@@ -54,7 +55,7 @@ def _gather(session: Session, settings: Settings, recipe: Recipe, dataset: str |
         policy=policy,
         lineage=ancestry,
         lineage_note=ancestry_note,
-        reproduce=_reproduce(recipe, dataset),
+        reproduce=_reproduce(recipe, dataset, [run.card for run in (reward_run, policy_run) if run]),
     )
 
 
@@ -72,8 +73,8 @@ def _story(
         yield _learned(reward)
     if policy and policy.before is not None and policy.after is not None:
         yield (
-            "A video policy was then trained towards a reward: on held-out clips its mean went from"
-            f" {policy.before:.3f} to {policy.after:.3f}."
+            f"A video policy was then trained towards a reward: on {policy.judged_on} its mean went from"
+            f" {policy.before:.4f} to {policy.after:.4f}."
         )
 
 
@@ -91,10 +92,10 @@ def _curated(stages: Sequence[StageRow], counts: Row) -> str:
 
 def _voted(counts: Row, labels: Labels) -> str:
     num_labels = sum(row.num_a + row.num_tie + row.num_b for row in labels.rows)
+    who = VOTERS.get(labels.origin, labels.origin)
     return (
-        f"Of {counted(counts['candidates'], 'candidate video')} {counted(counts['pairs'], 'pair')} were drawn, and"
-        f" {counted(counts['votes'], 'vote')} cast about them; {counted(num_labels)} of the pairs have a label by"
-        f" {labels.origin} voters."
+        f"{counted(counts['pairs'], 'pair')} of candidate videos were drawn and {counted(counts['votes'], 'vote')} cast"
+        f" on them; {counted(num_labels)} of the pairs have a label, by {who} annotators."
     )
 
 
@@ -119,17 +120,17 @@ def _figures(counts: Row, labels: Labels | None, reward: Reward | None, policy: 
         yield Figure(value=f"{100 * best.value:.0f}%", name="reward accuracy", note="held out, no ties")
     if policy and policy.before is not None and policy.after is not None:
         gain = policy.after - policy.before
-        yield Figure(value=f"{gain:+.3f}", name="policy reward", note=f"now {policy.after:.3f}")
+        yield Figure(value=f"{gain:+.4f}", name="policy reward", note=f"now {policy.after:.4f}")
 
 
-def _reproduce(recipe: Recipe, dataset: str | None) -> Reproduce:
+def _reproduce(recipe: Recipe, dataset: str | None, cards: Sequence[RunCard]) -> Reproduce:
     seeds = {name: str(table["seed"]) for name, table in recipe.options.items() if _has_seed(table)}
     return Reproduce(
         profile=recipe.profile,
         recipe_key=recipe.key,
         command=f"likeness run --source {dataset or 'FOLDER'} --profile {recipe.profile}",
-        versions=checkpoint.versions(),
-        seeds=seeds,
+        versions=cards[-1].versions if cards else checkpoint.versions(),
+        seeds=seeds | {card.kind.replace("_", " "): str(card.seed) for card in cards},
         stages=tuple((step.stage, step.stage_key) for step in recipe.steps),
     )
 

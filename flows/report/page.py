@@ -13,6 +13,7 @@ KINDS = {
     "original_vs_generated": "The original against one made from it",
     "generated_vs_generated": "Two made from the same original",
 }
+VOTERS = {"human": "human", "vlm": "model", "simulated": "simulated"}
 OUTCOMES = {"A": "A is better", "tie": "a tie", "B": "B is better"}
 
 
@@ -27,9 +28,11 @@ def counted(num: int, noun: str = "") -> str:
 
 
 def plural(num: int, noun: str) -> str:
-    """The noun in the number that fits: `policies` for `policy`."""
+    """The noun in the number that fits: `policies` for `policy`, `people` for `person`."""
     if num == 1:
         return noun
+    if noun.endswith("person"):
+        return noun.removesuffix("person") + "people"
     return f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
 
 
@@ -110,5 +113,6 @@ def _template() -> jinja2.Template:
         "shown_of": shown_of,
         "KINDS": KINDS,
         "OUTCOMES": OUTCOMES,
+        "VOTERS": VOTERS,
     }
     return environment.get_template("page.html")

@@ -8,6 +8,7 @@ from typing import Any
 from flows.report import pictures
 from flows.report.charts import Curve, Measured
 from flows.report.content import Accuracy, Ancestor, Policy, Reward, Samples
+from flows.report.page import counted
 from trainers import checkpoint, runlog
 from trainers.checkpoint import RunCard
 from warehouse import lineage
@@ -82,19 +83,23 @@ def policy(run: Run) -> Policy:
     log = runlog.read(run.folder)
     warm_up = [row for row in log if row["phase"] != "grpo"]
     epochs = [row | {"step": row["epoch"]} for row in log if row["phase"] == "grpo"]
-    held_out = curve("held-out clips", epochs, "eval_reward")
-    values = [value for _, value in held_out.points]
+    metrics = run.card.metrics
+    judged_on = "held-out clip" if metrics["is_eval_held_out"] else "training clip"
     return Policy(
         checkpoint_id=run.card.checkpoint_id,
         name=run.card.name.replace("_", " "),
-        rewards=(curve("training clips", epochs, "reward_mean", "two"), held_out),
+        rewards=(
+            curve("samples trained on", epochs, "reward_mean", "two"),
+            curve(f"{judged_on}s", epochs, "eval_reward"),
+        ),
+        judged_on=counted(metrics["num_eval_clips"], judged_on),
         warm_up=tuple(
             curve(name, [row for row in warm_up if row["phase"] == phase], "loss", tone)
             for phase, name, tone in PHASES
             if any(row["phase"] == phase for row in warm_up)
         ),
-        before=values[0] if values else None,
-        after=values[-1] if values else None,
+        before=metrics["before"]["eval_reward"],
+        after=metrics["after"]["eval_reward"],
         facts=tuple((name, str(run.card.config[key])) for key, name in SETTINGS if key in run.card.config),
         samples=tuple(_samples(run.folder / "samples" / part, name) for part, name in SAMPLES),
     )

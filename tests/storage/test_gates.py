@@ -242,8 +242,8 @@ def test_a_fact_that_gains_and_loses_a_column_lives_beside_its_older_self(sessio
     settle(session, newer, "one", Newer(real=0.5, gained=0.7))
     assert verdicts(session, [newer]) == {("probe", "one"): ("passed", None)}
     assert verdicts(session, [older]) == {("probe", "one"): ("passed", None)}
-    facts = tables.from_arrow(Newer, queries.facts(session, newer)) if verdicts(session, [newer]) else []
-    assert facts == [Newer(real=0.5, gained=0.7)]
+    judge(session, [newer])
+    assert tables.from_arrow(Newer, queries.facts(session, newer)) == [Newer(real=0.5, gained=0.7)]
 
 
 @pytest.mark.parametrize(

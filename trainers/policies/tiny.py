@@ -16,7 +16,7 @@ from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 from trainers.policies.wan_vace import WanVACE
 
 NUM_TOKENS = 48
-LATENT_CHANNELS, COLOURS = 8, 3
+LATENT_CHANNELS, COLOURS = 4, 3
 SPACE_SCALE = 4
 ANCHOR = 3.0
 """A constant channel of the codec, well above the colours: the root mean square that its last norm divides by."""

@@ -1,0 +1,321 @@
+"""The rules of DESIGN.md section 2, over the runtime, with stages that take milliseconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from flows import recipe as recipes
+from flows.ingest import ingest
+from flows.progress import Progress
+from flows.recipe import Recipe
+from flows.runtime import measure_pending
+from flows.settings import Settings
+from flows.story import check, funnel
+from tests.fake_stages import MEASURED, share, write_profile
+from warehouse import staging
+from warehouse.errors import Unbalanced
+
+CAPTIONS = ["good", "raises", "better", "fails", "unknown", "raises later", "best", "fine", "well"]
+
+
+@dataclass
+class Road:
+    """A home, a folder of would-be videos, and a profile that tests may write anew."""
+
+    home: Path
+    folder: Path
+    num_workers: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        size = {"LIKENESS_SHARD_SIZE": "2", "LIKENESS_ORCHESTRATOR": "none"}
+        return Settings.read({"LIKENESS_HOME": str(self.home), "LIKENESS_WORKERS": str(self.num_workers), **size})
+
+    def recipe(self, **override: object) -> Recipe:
+        return recipes.load(write_profile(self.folder / "fake.toml", **override))
+
+    def ingest(self, captions: Sequence[str] = CAPTIONS) -> None:
+        for place, caption in enumerate(captions):
+            (self.folder / f"{place}.mp4").write_bytes(f"{place} {caption}".encode())
+        rows = [{"path": f"{place}.mp4", "caption": caption} for place, caption in enumerate(captions)]
+        (self.folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        ingest(self.settings, self.folder, None, progress=Progress("ingest"))
+
+    def run(self, *flows: str, **override: object) -> int:
+        recipe = self.recipe(**override)
+        progress = Progress("test")
+        return sum(
+            measure_pending(self.settings, recipe, flow, dataset=None, progress=progress)
+            for flow in flows or ("curate", "generate")
+        )
+
+    def stages(self, recipe: Recipe) -> dict[str, dict[str, Any]]:
+        return {row["stage"]: row for row in funnel(self.settings, recipe, dataset=None)["stages"]}
+
+    def contents(self) -> dict[str, Sequence[Any]]:
+        """All that a run may change, without times and shards."""
+        with self.settings.warehouse.session() as session:
+            names = [name for (name,) in session.execute("SHOW TABLES").fetchall() if name != "verdict"]
+            told = {name: "* EXCLUDE (seconds, committed_at, shard_id)" if name == "ledger" else "*" for name in names}
+            return {name: session.execute(f"SELECT {told[name]} FROM {name} ORDER BY ALL").fetchall() for name in names}
+
+
+@pytest.fixture
+def road(home: Path, tmp_path: Path) -> Road:
+    MEASURED.clear()
+    (tmp_path / "videos").mkdir()
+    found = Road(home, tmp_path / "videos")
+    found.ingest()
+    return found
+
+
+def measured_stages() -> set[str]:
+    return {stage for stage, _ in MEASURED}
+
+
+# Rule 1: stages measure, gates decide.
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, 1.1])
+def test_another_threshold_is_answered_without_running_a_stage(road: Road, threshold: float) -> None:
+    road.run("curate")
+    MEASURED.clear()
+    before = road.contents()
+    row = road.stages(road.recipe().with_thresholds({"size": threshold}))["size"]
+    assert MEASURED == []
+    assert road.contents() == before
+    with road.settings.warehouse.session() as session:
+        clips = session.execute("SELECT clip_id, caption FROM clip JOIN source USING (source_id)").fetchall()
+        failed = {item for (item,) in session.execute("SELECT item_id FROM ledger WHERE outcome = 'failed'").fetchall()}
+    measured = [clip_id for clip_id, caption in clips if clip_id not in failed and caption != "unknown"]
+    assert row["passed"] == sum(share(clip_id) >= threshold for clip_id in measured)
+    assert row["dropped_by"].get("size", 0) == sum(share(clip_id) < threshold for clip_id in measured)
+    assert row["dropped_by"]["size unknown"] == 2
+
+
+def test_a_lower_threshold_measures_only_what_newly_passes(road: Road) -> None:
+    road.run(threshold=0.7)
+    before = {item for stage, item in MEASURED if stage == "copy"}
+    MEASURED.clear()
+    road.run(threshold=0.2)
+    assert measured_stages() == {"copy", "look"}
+    added = {item for stage, item in MEASURED if stage == "copy"}
+    assert added and not added & before
+    assert all(0.2 <= share(clip_id) < 0.7 for clip_id in added)
+
+
+def test_a_higher_threshold_measures_nothing_and_forgets_nothing(road: Road) -> None:
+    road.run(threshold=0.2)
+    MEASURED.clear()
+    before = road.contents()
+    assert road.run(threshold=0.7) == 0
+    assert (MEASURED, road.contents()) == ([], before)
+
+
+# Rule 2: failed is not dropped, and nothing is lost.
+
+
+def test_every_item_is_passed_dropped_or_failed_at_every_stage(road: Road) -> None:
+    road.run()
+    stages = road.stages(road.recipe())
+    assert stages["cut"]["in"] == len(CAPTIONS)
+    assert (stages["cut"]["passed"], stages["cut"]["failed"]) == (7, 2)
+    assert stages["cut"]["failed_by"] == {"RuntimeError": 1, "truncated": 1}
+    assert stages["size"]["failed_by"] == {"ValueError": 1}
+    for row in stages.values():
+        assert row["in"] == row["passed"] + row["dropped"] + row["failed"], row
+    assert stages["size"]["in"] == 2 * stages["cut"]["passed"]
+    assert stages["look"]["in"] == stages["copy"]["passed"] == stages["size"]["passed"] > 0
+    assert check(road.settings, road.recipe()) == "all invariants hold"
+
+
+def test_a_warehouse_in_which_an_item_stands_twice_fails_the_run(road: Road) -> None:
+    road.run("curate")
+    with road.settings.warehouse.session() as session:
+        session.execute("INSERT INTO clip FROM clip ORDER BY clip_id LIMIT 1")
+    with pytest.raises(Unbalanced, match=r"stage size counts clip_\w+ 2 times"):
+        road.run("curate")
+
+
+def test_a_warehouse_in_which_a_fact_lost_its_ledger_row_fails_the_run(road: Road) -> None:
+    road.run("curate")
+    with road.settings.warehouse.session() as session:
+        session.execute("DELETE FROM ledger WHERE stage = 'size' AND outcome = 'done'")
+    with pytest.raises(Unbalanced, match="stage size: 14 came in, 0 passed, 0 dropped, 1 failed"):
+        road.run("curate")
+
+
+# Rule 3: a fact has a key; what has its fact is not computed again.
+
+
+def test_a_second_run_computes_nothing(road: Road) -> None:
+    assert road.run() > 0
+    before = road.contents()
+    MEASURED.clear()
+    assert road.run() == 0
+    assert (MEASURED, road.contents()) == ([], before)
+
+
+@pytest.mark.parametrize("override", [{"scale": 2.0}, {"revision": "2"}])
+def test_a_changed_stage_and_what_needs_it_are_measured_anew_and_nothing_else(road: Road, override: Any) -> None:
+    road.run()
+    MEASURED.clear()
+    road.run(**override)
+    assert measured_stages() == {"size", "copy", "look"}
+
+
+def test_a_changed_version_is_measured_anew(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    road.run()
+    MEASURED.clear()
+    monkeypatch.setattr("tests.fake_stages.Copy.version", 2)
+    road.run()
+    assert measured_stages() == {"copy", "look"}
+
+
+def test_facts_of_two_configurations_stand_side_by_side_and_going_back_computes_nothing(road: Road) -> None:
+    road.run()
+    first = road.stages(road.recipe())
+    road.run(scale=2.0)
+    with road.settings.warehouse.session() as session:
+        assert session.execute("SELECT count(*), count(DISTINCT item_id) FROM fact_size").fetchone() == (26, 13)
+    MEASURED.clear()
+    assert road.run() == 0
+    assert MEASURED == []
+    assert road.stages(road.recipe()) == first
+    assert check(road.settings, road.recipe()) == "all invariants hold"
+
+
+def test_other_cuts_make_other_clips_and_those_that_stay_are_not_measured_again(road: Road) -> None:
+    road.run("curate")
+    MEASURED.clear()
+    road.run("curate", num_clips=3)
+    assert sum(stage == "cut" for stage, _ in MEASURED) == 8
+    assert sum(stage == "size" for stage, _ in MEASURED) == 7
+    assert road.stages(road.recipe(num_clips=3))["size"]["in"] == 21
+    assert road.stages(road.recipe())["size"]["in"] == 14
+
+
+def test_a_new_source_is_measured_alone(road: Road) -> None:
+    road.run()
+    MEASURED.clear()
+    road.ingest([*CAPTIONS, "a new one"])
+    road.run()
+    assert sum(stage == "cut" for stage, _ in MEASURED) == 1
+
+
+# Rule 4: one writer; being killed costs the shard in flight and duplicates nothing.
+
+
+class Killed(BaseException):
+    """Stands for `kill -9`: nothing of ours catches it."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, target: str, turn: int, *, after: bool = False) -> None:
+    """Die at the given call of a function, before it does anything or after it is done."""
+    module, name = target.rsplit(".", 1)
+    real: Callable[..., Any] = getattr(sys.modules[module], name)
+    calls = iter(range(1, 1000))
+
+    def dying(*args: Any, **options: Any) -> Any:
+        is_turn = next(calls) == turn
+        if is_turn and not after:
+            raise Killed
+        result = real(*args, **options)
+        if is_turn:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(target, dying)
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("target", "after"),
+    [
+        ("flows.walk.measured", False),
+        ("warehouse.staging._appear", False),
+        ("warehouse.staging._appear", True),
+        ("warehouse.staging.merge", False),
+        ("warehouse.staging.merge", True),
+        ("warehouse.staging.commit", True),
+    ],
+)
+def test_a_run_that_was_killed_and_started_again_leaves_what_an_undisturbed_one_leaves(
+    road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, after: bool, turn: int
+) -> None:
+    undisturbed = Road(tmp_path / "undisturbed", road.folder)
+    undisturbed.ingest()
+    undisturbed.run()
+    with monkeypatch.context() as context:
+        kill_at(context, target, turn, after=after)
+        with pytest.raises(Killed):
+            road.run()
+    road.run()
+    assert road.contents() == undisturbed.contents()
+    assert [path.name for path in road.settings.staging.iterdir()] == [".lock"]
+    assert check(road.settings, road.recipe()) == "all invariants hold"
+
+
+def test_a_committer_that_dies_before_clearing_away_commits_again_without_a_second_row(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as context:
+        context.setattr(staging.shutil, "rmtree", lambda path, **options: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            road.run("curate")
+    num_measured = len(MEASURED)
+    assert len(list(road.settings.staging.glob("shard_*"))) == 1
+    road.run("curate")
+    assert len(MEASURED) == len(set(MEASURED)) > num_measured
+
+
+def test_worker_processes_leave_what_one_process_leaves(road: Road, tmp_path: Path) -> None:
+    alone = Road(tmp_path / "alone", road.folder)
+    alone.ingest()
+    alone.run()
+    MEASURED.clear()
+    road.num_workers = 2
+    road.run("curate")
+    assert MEASURED == []
+    road.num_workers = 0
+    road.run("generate")
+    assert road.contents() == alone.contents()
+
+
+def test_the_workers_of_a_run_that_was_killed_end_with_it() -> None:
+    script = """
+import os, sys, time
+from flows.runtime import executor
+if __name__ == "__main__":
+    with executor(2) as hands:
+        busy = [hands.processes.submit(time.sleep, 0.5) for _ in range(2)]
+        pids = {hands.processes.submit(os.getpid).result() for _ in busy} | set(hands.processes._processes)
+        print(*pids, flush=True)
+        time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(pids) == 2
+        parent.send_signal(signal.SIGKILL)
+    give_up = time.monotonic() + 10
+    while any(is_running(pid) for pid in pids) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in pids)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and pid != os.getpid()
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,361 @@
+"""The report's page, from a hand-made run: what it shows, and that it needs nothing but itself."""
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.report import charts, content, page, pictures
+from flows.report.charts import Curve, Measured, Outline
+
+PIXEL = "data:image/webp;base64," + base64.b64encode(b"a picture").decode()
+CLIP = "data:video/mp4;base64," + base64.b64encode(b"a video").decode()
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+def picture(**override: Any) -> content.Picture:
+    values = {"uri": PIXEL, "width_px": 320, "height_px": 240, "alt": "a frame"}
+    return content.Picture(**(values | override))
+
+
+def span(**override: Any) -> content.Span:
+    return content.Span(**({"file": "one.mp4", "frames": "frames 0 to 47"} | override))
+
+
+def outline(**override: Any) -> Outline:
+    square = ((0.1, 0.1), (0.5, 0.1), (0.5, 0.9))
+    values = {"box": (0.1, 0.1, 0.5, 0.9), "face": (0.2, 0.15, 0.3, 0.3), "mask": (square,)}
+    return Outline(**(values | override))
+
+
+def reason(**override: Any) -> content.Reason:
+    values = {"verdict": "dropped", "words": "too blurred", "gate": "blur >= 5", "num": 4310}
+    return content.Reason(**(values | override))
+
+
+def report(**override: Any) -> content.ReportData:
+    """A run that has come to its end."""
+    stage = content.StageRow(
+        name="quality",
+        noun="clip",
+        words="Measures sharpness",
+        num_in=5000,
+        passed=687,
+        dropped=4310,
+        failed=3,
+        pending=0,
+        reasons=(reason(), reason(verdict="failed", words="truncated", gate="", num=3)),
+    )
+    reference = content.ShownReference(picture=picture(), view="crop", is_resynthesised=False, identity_score=0.98)
+    subject = content.ShownSubject(
+        phrase="a woman in a red coat", identity="identity_1", num_clips=2, outline=outline(), references=(reference,)
+    )
+    side = content.Side(name="A", generator="original", severity=0.0, identity_mean=0.97, video=picture(uri=CLIP))
+    vote = content.ShownVote(
+        annotator="ann_1", origin="human", outcome="A", is_known=True, seconds=8.5, comment="B melts"
+    )
+    pair = content.ShownPair(
+        pair_id="pair_1",
+        kind="original_vs_generated",
+        span=span(),
+        prompt="A woman walks.",
+        split="train",
+        is_swapped=True,
+        sides=(side, replace(side, name="B", generator="identity_drift", severity=0.8)),
+        references=(reference,),
+        votes=(vote,),
+        outcome="A",
+        reason="majority",
+    )
+    accuracy = content.Accuracy(
+        title="Ties left out",
+        words="which one?",
+        measured=(Measured(name="Reward model", value=0.914, low=0.873, high=0.964),),
+        difference=Measured(name="difference", value=0.052, low=0.016, high=0.086),
+    )
+    curve = Curve(name="loss", points=((0, 1.0), (10, 0.5)))
+    values: dict[str, Any] = {
+        "title": "sample",
+        "made_at": "Made 2026-01-01 00:00 UTC.",
+        "story": ("26 source videos were cut into 28 clips.",),
+        "figures": (content.Figure(value="5,000", name="clips"),),
+        "arrivals": (content.Arrival(name="source", words="video files taken in", num=1234),),
+        "stages": (stage,),
+        "failures": (
+            content.FailedGroup(
+                stage="quality",
+                reason="truncated",
+                num=3,
+                shown=(content.FailedItem(item_id="clip_9", span=span(file="cut.mp4"), exception="frame 3 of 90"),),
+            ),
+        ),
+        "sheets": (
+            content.ContactSheet(
+                stage="quality",
+                reason=reason(),
+                shown=(content.DroppedItem(item_id="clip_2", span=span(), picture=picture(), value="blur: 2.1"),),
+            ),
+        ),
+        "scenes": (
+            content.Scene(
+                clip_id="clip_1", span=span(), caption="A woman walks.", picture=picture(), subjects=(subject,)
+            ),
+        ),
+        "num_scenes": 687,
+        "pairs": (pair,),
+        "num_pairs": 9000,
+        "labels": content.Labels(
+            policy="majority_of_3",
+            origin="human",
+            rows=(content.LabelRow(split="train", num_a=40, num_tie=11, num_b=42, unsettled=(("split", 7),)),),
+            annotators=(
+                content.AnnotatorRow(
+                    name="ann_1",
+                    origin="human",
+                    is_known=True,
+                    num_votes=100,
+                    num_a=41,
+                    num_tie=15,
+                    num_b=43,
+                    num_broken=1,
+                    num_settled=93,
+                    num_with_label=83,
+                ),
+            ),
+            agreement_share=0.77,
+            agreement_alpha=0.64,
+            num_agreement_pairs=100,
+            rivals=(content.RivalRow(generator="identity_drift", original_won=30, tie=3, original_lost=2),),
+        ),
+        "reward": content.Reward(
+            checkpoint_id="reward_model_1",
+            name="image consistency",
+            num_train_pairs=192,
+            num_test_pairs=67,
+            num_test_ties=9,
+            loss=curve,
+            accuracy=curve,
+            accuracies=(accuracy,),
+        ),
+        "policy": content.Policy(
+            checkpoint_id="policy_1",
+            name="wan vace",
+            rewards=(curve,),
+            warm_up=(curve,),
+            judged_on="5 held-out clips",
+            before=0.71,
+            after=0.83,
+            facts=(("videos a group", "8"),),
+            samples=(content.Samples(name="Before", clips=(picture(uri=CLIP, width_px=32, height_px=32),)),),
+        ),
+        "lineage": (content.Ancestor(noun="vote", num=777, detail="777 human", first_ids=("vote_1", "vote_2")),),
+        "lineage_note": "",
+        "reproduce": content.Reproduce(
+            profile="embedded",
+            recipe_key="f" * 64,
+            command="likeness run --source videos",
+            versions={"python": "3.11"},
+            seeds={"pairs": "0"},
+            stages=(("quality", "e" * 64),),
+        ),
+    }
+    return content.ReportData(**(values | override))
+
+
+def nothing_yet() -> content.ReportData:
+    empty: dict[str, Any] = {"story": (), "figures": (), "arrivals": (), "stages": (), "failures": (), "sheets": ()}
+    empty |= {"scenes": (), "pairs": (), "lineage": ()}
+    nothing = {"num_scenes": 0, "num_pairs": 0, "labels": None, "reward": None, "policy": None}
+    return report(**empty, **nothing, lineage_note="Nothing has been trained yet.")
+
+
+class Reader(HTMLParser):
+    """Text, tags, and whether every element is closed where it should be."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        self.text = " ".join(self.text.split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.text += " "
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.text += " "
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+
+@pytest.mark.parametrize("data", [report(), nothing_yet()], ids=["whole", "empty"])
+def test_every_element_is_closed_and_every_link_of_the_contents_leads_somewhere(data: content.ReportData) -> None:
+    read = Reader(page.render(data))
+    anchors = {attributes["id"] for _, attributes in read.tags if "id" in attributes}
+    links = {(attributes["href"] or "")[1:] for tag, attributes in read.tags if tag == "a"}
+    assert not read.open
+    assert links and links <= anchors
+
+
+def test_nothing_is_fetched_and_nothing_runs() -> None:
+    html = page.render(report())
+    read = Reader(html)
+    tags = {tag for tag, _ in read.tags}
+    fetched = [value for _, attributes in read.tags for name in ("src", "poster") if (value := attributes.get(name))]
+    assert not tags & {"script", "link", "iframe", "object", "embed"}
+    assert not re.search(r"https?://|url\(|@import", html)
+    assert fetched and all(value.startswith("data:") for value in fetched)
+    assert not any(name.startswith("on") for _, attributes in read.tags for name in attributes)
+
+
+def test_pictures_and_videos_are_carried_whole() -> None:
+    read = Reader(page.render(report()))
+    carried = {value for _, attributes in read.tags if (value := attributes.get("src"))}
+    assert carried == {PIXEL, CLIP}
+
+
+EVIL = "<script>alert('\"&')</script>"
+
+
+def test_text_from_captions_files_and_annotators_is_never_read_as_html() -> None:
+    data = report()
+    scene = replace(data.scenes[0], caption=EVIL, span=span(file=EVIL))
+    subject = replace(scene.subjects[0], phrase=EVIL, identity=EVIL)
+    vote = replace(data.pairs[0].votes[0], annotator=EVIL, comment=EVIL)
+    failed = replace(data.failures[0].shown[0], exception=EVIL, span=span(file=EVIL))
+    evil = replace(
+        data,
+        title=EVIL,
+        scenes=(replace(scene, subjects=(subject,), picture=picture(alt=EVIL)),),
+        pairs=(replace(data.pairs[0], prompt=EVIL, votes=(vote,)),),
+        failures=(replace(data.failures[0], reason=EVIL, shown=(failed,)),),
+        policy=None,
+        reproduce=replace(data.reproduce, command=EVIL),
+    )
+    html = page.render(evil)
+    read = Reader(html)
+    assert "<script" not in html
+    assert read.text.count(EVIL) >= 10
+    assert not read.open
+
+
+def test_names_in_charts_are_never_read_as_html() -> None:
+    drawn = charts.whiskers([Measured(name=EVIL, value=0.5)], low=0, high=1) + charts.curves(
+        [Curve(name="loss", points=((0, 1), (1, 2)))], x_name=EVIL
+    )
+    assert "<script" not in drawn
+    assert drawn.count("&lt;script") == 2
+
+
+def test_the_numbers_shown_are_the_run_s() -> None:
+    text = Reader(page.render(report())).text
+    assert "5,000 687 4,310 3 4,310 dropped: too blurred blur >= 5 3 failed: truncated" in text
+    assert "truncated at stage quality 1 of 3" in text
+    assert "Too blurred needs blur >= 5 , 1 of 4,310 shown" in text
+    assert "video files taken in 1,234" in text
+    assert "train 100 40 11 42 7 split" in text
+    assert "ann_1 human 100 41 15 43 1 89%" in text
+    assert "77% of the time" in text
+    assert "Reward model 91.4% (87.3 to 96.4)" in text
+    assert "+5.2 points (+1.6 to +8.6)" in text
+    assert "from 0.7100 to 0.8300" in text
+    assert "777 votes 777 human" in text
+
+
+def test_each_section_says_in_one_line_that_there_is_nothing_yet() -> None:
+    text = Reader(page.render(nothing_yet())).text
+    for line in (
+        "Nothing was taken in yet.",
+        "No stage has run yet.",
+        "Nothing failed.",
+        "Nothing was dropped.",
+        "No subject was found yet.",
+        "No pair has been drawn yet.",
+        "No pair has been voted on yet.",
+        "No reward model has been trained yet.",
+        "No policy has been trained yet.",
+        "Nothing has been trained yet.",
+    ):
+        assert line in text
+
+
+def test_the_same_data_give_the_same_page() -> None:
+    assert page.render(report()) == page.render(report())
+
+
+def test_an_unknown_similarity_is_said_and_not_shown_as_a_number() -> None:
+    data = report()
+    reference = replace(data.pairs[0].references[0], identity_score=None)
+    text = Reader(page.render(replace(data, pairs=(replace(data.pairs[0], references=(reference,)),)))).text
+    assert "no face read" in text
+
+
+@pytest.mark.parametrize(
+    ("num", "noun", "told"),
+    [(1, "vote", "1 vote"), (0, "vote", "0 votes"), (2000, "policy", "2,000 policies"), (3, "person", "3 people")],
+)
+def test_things_are_counted_in_words(num: int, noun: str, told: str) -> None:
+    assert page.counted(num, noun) == told
+
+
+def test_what_is_shown_of_how_much_is_said() -> None:
+    assert page.shown_of(12, 4310) == "12 of 4,310"
+    assert page.shown_of(3, 3) == "all 3"
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=4))
+def test_the_parts_of_a_bar_lie_side_by_side_and_fill_it(numbers: list[int]) -> None:
+    drawn = ElementTree.fromstring(str(charts.bar([("one", num) for num in numbers], sum(numbers))))
+    parts = [(float(part.attrib["x"]), float(part.attrib["width"])) for part in drawn]
+    assert len(parts) == sum(num > 0 for num in numbers)
+    for (x, width), (next_x, _) in pairwise(parts):
+        assert x + width == pytest.approx(next_x, abs=0.02)
+    if parts:
+        assert sum(parts[-1]) == pytest.approx(100, abs=0.02)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.floats(-1e6, 1e6)), min_size=1, max_size=30, unique_by=lambda p: p[0])
+)
+def test_a_curve_stays_inside_its_chart(points: list[tuple[int, float]]) -> None:
+    drawn = charts.curves([Curve(name="loss", points=tuple(sorted(points)))], x_name="step")
+    line = ElementTree.fromstring(str(drawn)).find("polyline")
+    assert line is not None
+    for x, y in (point.split(",") for point in line.attrib["points"].split()):
+        assert charts.LEFT - 0.1 <= float(x) <= charts.WIDTH - charts.RIGHT + 0.1
+        assert charts.TOP - 0.1 <= float(y) <= charts.HEIGHT - charts.BOTTOM + 0.1
+
+
+def test_a_chart_without_points_is_nothing() -> None:
+    assert charts.curves([Curve(name="loss", points=())], x_name="step") == ""
+
+
+def test_a_square_mask_becomes_one_polygon_of_four_corners() -> None:
+    mask = np.zeros((100, 200), bool)
+    mask[20:60, 50:150] = True
+    (polygon,) = pictures.polygons(mask)
+    assert {(round(x, 1), round(y, 1)) for x, y in polygon} == {(0.3, 0.2), (0.7, 0.2), (0.7, 0.6), (0.3, 0.6)}
+
+
+def test_specks_of_a_mask_are_left_out() -> None:
+    mask = np.zeros((100, 200), bool)
+    mask[3:5, 3:5] = True
+    assert pictures.polygons(mask) == ()
