@@ -266,9 +266,9 @@ def check_(settings: Settings, recipe: Recipe) -> None:
 @verb
 def lineage_(settings: Settings, recipe: Recipe, checkpoint: Path) -> None:
     """Walk from a checkpoint's folder back to snapshot, votes, clips and sources."""
-    from flows.story import lineage
+    from flows import train
 
-    click.echo(json.dumps(lineage(settings, checkpoint), indent=1))
+    click.echo(json.dumps(train.ancestry(settings, checkpoint), indent=1))
 
 
 def parsed_thresholds(texts: tuple[str, ...]) -> Mapping[str, float]:

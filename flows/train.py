@@ -14,7 +14,7 @@ from trainers import checkpoint
 from trainers.checkpoint import RunCard
 from trainers.config import RewardConfig
 from trainers.train_reward import train_reward
-from warehouse import ids, queries
+from warehouse import ids, lineage, queries
 from warehouse import snapshot as snapshots
 from warehouse.errors import BadRecipe, NothingToDo
 from warehouse.snapshot import Snapshot
@@ -56,6 +56,17 @@ def newest(settings: Settings, kind: str, snapshot: Snapshot) -> Path:
         if card.kind == kind and card.snapshot_id == snapshot.id:
             return path.parent
     raise NothingToDo(f"no {kind} is trained on snapshot {snapshot.id[:12]}; train it first")
+
+
+def ancestry(settings: Settings, folder: Path) -> list[dict[str, Any]]:
+    """From a finished checkpoint back to its sources, one noun an entry."""
+    folders = [path.parent for path in settings.checkpoints.glob(f"*/{checkpoint.CARD}")]
+    cards = {card.checkpoint_id: asdict(card) for card in map(checkpoint.load_card, folders)}
+    card = asdict(checkpoint.load_card(folder))
+    with settings.warehouse.session() as session:
+        return [
+            asdict(each) for each in lineage.of_checkpoint(session, card, cards=cards, snapshots=settings.snapshots)
+        ]
 
 
 def _folder(settings: Settings, name: str, snapshot: Snapshot, content: Any) -> Path:

@@ -23,10 +23,12 @@ def policy_paper() -> PolicyConfig:
         guidance=4.5,
         num_epochs=200,
         groups_per_epoch=32,
+        group_size=8,
         updates_per_epoch=2,
         learning_rate=1e-4,
         kl_beta=0.004,
         lora_rank=32,
         lora_alpha=32,
+        ema_decay=0.9,
         ema_every=8,
     )

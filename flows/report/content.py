@@ -243,6 +243,7 @@ class Accuracy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reward:
     checkpoint_id: str
+    snapshot_id: str
     name: str
     num_train_pairs: int
     num_test_pairs: int
@@ -263,6 +264,7 @@ class Samples:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     checkpoint_id: str
+    snapshot_id: str
     name: str
     rewards: tuple[Curve, ...]
     """Mean reward by epoch: of the samples trained on, and on held-out clips."""

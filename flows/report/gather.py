@@ -33,7 +33,7 @@ def _gather(session: Session, settings: Settings, recipe: Recipe, dataset: str |
     labels = votes.labels(session, recipe)
     runs = training.finished(settings.checkpoints)
     policy_run = training.last_of(runs, "policy")
-    reward_run = training.reward_of(runs, policy_run)
+    reward_run = training.last_of(runs, "reward_model")
     reward = training.reward(reward_run) if reward_run else None
     policy = training.policy(policy_run) if policy_run else None
     ancestry, ancestry_note = training.ancestry(session, runs, policy_run or reward_run, settings.snapshots)

@@ -58,17 +58,12 @@ def last_of(runs: Sequence[Run], kind: str) -> Run | None:
     return next((run for run in reversed(runs) if run.card.kind == kind), None)
 
 
-def reward_of(runs: Sequence[Run], policy: Run | None) -> Run | None:
-    """The reward model that the policy was trained with; without a policy the last one."""
-    parents = policy.card.parents if policy else ()
-    return next((run for run in runs if run.card.checkpoint_id in parents), None) or last_of(runs, "reward_model")
-
-
 def reward(run: Run) -> Reward:
     metrics = run.card.metrics
     log = runlog.read(run.folder)
     return Reward(
         checkpoint_id=run.card.checkpoint_id,
+        snapshot_id=run.card.snapshot_id,
         name=run.card.name.replace("_", " "),
         num_train_pairs=metrics["num_train_pairs"],
         num_test_pairs=metrics["num_test_pairs"],
@@ -87,6 +82,7 @@ def policy(run: Run) -> Policy:
     judged_on = "held-out clip" if metrics["is_eval_held_out"] else "training clip"
     return Policy(
         checkpoint_id=run.card.checkpoint_id,
+        snapshot_id=run.card.snapshot_id,
         name=run.card.name.replace("_", " "),
         rewards=(
             curve("samples trained on", epochs, "reward_mean", "two"),

@@ -137,6 +137,7 @@ def report(**override: Any) -> content.ReportData:
         ),
         "reward": content.Reward(
             checkpoint_id="reward_model_1",
+            snapshot_id="a" * 64,
             name="image consistency",
             num_train_pairs=192,
             num_test_pairs=67,
@@ -147,6 +148,7 @@ def report(**override: Any) -> content.ReportData:
         ),
         "policy": content.Policy(
             checkpoint_id="policy_1",
+            snapshot_id="a" * 64,
             name="wan vace",
             rewards=(curve,),
             warm_up=(curve,),
