@@ -40,11 +40,11 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--debug", is_flag=True, help="Log an item a line, and show tracebacks.")
     @functools.wraps(function)
     def run(*, url: str | None, profile: str, debug: bool, **options: Any) -> None:
-        logging.getLogger().setLevel(logging.DEBUG if debug else logging.INFO)
         with told(debug):
             settings = Settings.read(warehouse_url=url)
             orchestration.prepare(settings.home)
             with translated(settings.home):
+                keep_log(settings.home, debug)
                 function(settings=settings, recipe=recipes.load(profile), **options)
 
     return run
@@ -67,6 +67,17 @@ def told(debug: bool) -> Iterator[None]:
         raise SystemExit(code) from error
 
 
+def keep_log(home: Path, debug: bool) -> None:
+    """Our own log: a line a shard in the home's `likeness.log`, and with `debug` everything on standard error too."""
+    home.mkdir(parents=True, exist_ok=True)
+    log = logging.getLogger("flows")
+    log.setLevel(logging.DEBUG if debug else logging.INFO)
+    log.propagate = debug
+    file = logging.FileHandler(home / "likeness.log", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.handlers = [file]
+
+
 @click.group(context_settings={"max_content_width": 100})
 @click.version_option(package_name="likeness")
 def likeness() -> None:
@@ -74,7 +85,7 @@ def likeness() -> None:
 
     source -> clip -> subject -> reference -> candidate -> pair -> vote -> label -> snapshot -> reward model -> policy
     """
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
 
 
 @likeness.command("run")

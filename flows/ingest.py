@@ -84,4 +84,4 @@ def _replace(session: Session, dataset: str, listed: Sequence[Listed], sources: 
     tables.replace(session, "listing", rows, where="dataset = ?", values=[dataset])
     moved = [source.source_id for source in sources]
     rows = tables.to_arrow(Source, sources)
-    tables.replace(session, "source", rows, where="list_contains(?, source_id)", values=[moved])
+    tables.replace(session, "source", rows, where="source_id IN (SELECT unnest(?::VARCHAR[]))", values=[moved])

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 import prefect
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
@@ -148,27 +149,28 @@ def check_balance(session: Session, recipe: Recipe, active: frozenset[str]) -> N
 
 
 def _results(hands: Executor, work: Work, shards: Plan, *, window: int) -> Iterator[ShardResult]:
-    """Results as they come, with at most `window` shards under way."""
-    submit = _submit_as_task(hands, work) if FlowRunContext.get() else lambda shard: hands.submit(work, shard)
+    """Results as they come, with at most `window` shards under way. Inside a flow each is shown as a Prefect task."""
+    shown: list[PrefectFuture[None]] = []
     waiting: set[Future[ShardResult]] = set()
     for shard in shards:
-        waiting.add(submit(shard))
+        future = hands.submit(work, shard)
+        waiting.add(future)
+        if FlowRunContext.get():
+            shown.append(_shown.submit(shard.shard_id, quote(future)))
         if len(waiting) >= window:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     while waiting:
         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         yield from (future.result() for future in done)
+    for task_run in shown:
+        task_run.wait()
 
 
-def _submit_as_task(hands: Executor, work: Work) -> Callable[[Shard], "Future[ShardResult]"]:
-    """A thin Prefect task a shard: it waits for the worker and shows what came of it."""
-
-    @prefect.task(name="shard", task_run_name="{shard_id}", cache_policy=NO_CACHE, persist_result=False)  # type: ignore[untyped-decorator]
-    def shard_task(shard_id: str, shard: Shard) -> ShardResult:
-        return hands.submit(work, shard).result()
-
-    return lambda shard: shard_task.submit(shard.shard_id, quote(shard)).wrapped_future
+@prefect.task(name="shard", task_run_name="{shard_id}", cache_policy=NO_CACHE, persist_result=False)  # type: ignore[untyped-decorator]
+def _shown(shard_id: str, future: "Future[ShardResult]") -> None:
+    """A thin task: the worker measures, this waits for it and so takes its colour."""
+    future.result()
 
 
 def _log(result: ShardResult) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from flows.recipe import Recipe
 from flows.stages.stage import Failed
-from warehouse import ids, queries, tables
+from warehouse import gates, ids, queries, tables
 from warehouse.database import Session
 from warehouse.records import Source
 
@@ -81,11 +81,12 @@ class Plan:
 def plan(session: Session, recipe: Recipe, active: frozenset[str], shard_size: int) -> Plan:
     """Sources that have something pending in the `active` stages, with all that is known of them. After `judge`."""
     pending = queries.pending_sources(session, sorted(active))
+    gates.recall(session, recipe.steps)
     return Plan(
         source_ids=[pending[start : start + shard_size] for start in range(0, len(pending), shard_size)],
         sources=queries.sources(session, pending),
-        records={noun: queries.in_play(session, noun, pending) for noun in NOUNS_MADE},
-        facts={step.stage: (step.fact, queries.facts(session, step, pending)) for step in recipe.steps},
+        records={noun: queries.in_play(session, noun, pending, among="known") for noun in NOUNS_MADE},
+        facts={step.stage: (step.fact, queries.facts(session, step, pending, among="known")) for step in recipe.steps},
         failures=queries.failures(session, pending),
         measures=[sorted(active), recipe.described()],
     )

@@ -4,15 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trainers.policy_config import PolicyConfig
-from trainers.train_policy import train_policy
-
 from flows.progress import Progress
 from flows.recipe import Recipe
 from flows.settings import Settings
 from trainers import checkpoint
 from trainers.checkpoint import RunCard
 from trainers.config import RewardConfig
+from trainers.policy_config import PolicyConfig
+from trainers.train_policy import train_policy
 from trainers.train_reward import train_reward
 from warehouse import ids, lineage, queries
 from warehouse import snapshot as snapshots

@@ -52,7 +52,7 @@ def warmed_up(
             train_supervised(policy, items, conditions_of(policy, items, config), config, log)
         staging = folder.with_name(f".{folder.name}")
         shutil.rmtree(staging, ignore_errors=True)
-        policy.save(staging, {NOTE_RUN: run_id})
+        policy.save(staging, shift=config.shift, note={NOTE_RUN: run_id})
         staging.rename(folder)
     found = json.loads((folder / NOTE).read_text())[NOTE_RUN]
     if found != run_id:

@@ -104,6 +104,35 @@ def ensure_fact_table(session: Session, step: Step) -> None:
             session.execute(f'ALTER TABLE "{step.table}" ADD COLUMN "{name}" {kind}')
 
 
+_LATEST = """
+    SELECT item_id, fact_key, outcome, reason FROM ledger WHERE stage_key = ?
+    QUALIFY row_number() OVER (PARTITION BY fact_key ORDER BY attempt DESC) = 1
+"""
+"""What became of the items of one stage, as it is configured, at the last attempt."""
+
+_SOURCE_OF: Mapping[str, str] = {
+    "source": "SELECT source_id AS item_id, source_id FROM source",
+    "clip": "SELECT DISTINCT clip_id AS item_id, source_id FROM clip",
+    "candidate": "SELECT DISTINCT candidate_id AS item_id, source_id FROM candidate JOIN clip USING (clip_id)",
+}
+"""SQL for the source that each item of a noun comes from."""
+
+
+def recall(session: Session, steps: Sequence[Step]) -> None:
+    """Fill the temporary table `known` (stage, item_id, source_id, fact_key, outcome, reason): all that became of any
+    item at the stages as they are configured now, whether or not it reaches them at present. After `judge`."""
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE known (stage VARCHAR, item_id VARCHAR, source_id VARCHAR, fact_key VARCHAR,"
+        " outcome VARCHAR, reason VARCHAR)"
+    )
+    for step in steps:
+        session.execute(
+            f"INSERT INTO known SELECT ?, l.item_id, s.source_id, l.fact_key, l.outcome, l.reason"
+            f" FROM ({_LATEST}) l JOIN ({_SOURCE_OF[step.noun]}) s USING (item_id)",
+            [step.stage, step.stage_key],
+        )
+
+
 def judge(session: Session, steps: Sequence[Step], *, dataset: str | None = None) -> None:
     """Fill the temporary table `verdict` (stage, noun, item_id, source_id, fact_key, verdict, reason): one row for
     each item that reached each stage, from all data sets or from one."""
@@ -150,10 +179,7 @@ def _judgement(step: Step, entering: str) -> str:
         INSERT INTO verdict
         WITH entering AS ({entering}),
         keyed AS (SELECT item_id, source_id, sha256(? || item_id) AS fact_key FROM entering),
-        latest AS (
-            SELECT fact_key, outcome, reason FROM ledger WHERE stage_key = ?
-            QUALIFY row_number() OVER (PARTITION BY fact_key ORDER BY attempt DESC) = 1
-        ),
+        latest AS ({_LATEST}),
         measured AS (
             SELECT k.item_id, k.source_id, k.fact_key, l.outcome, l.reason AS why_failed, {dropped} AS why_dropped
             FROM keyed k LEFT JOIN latest l USING (fact_key) LEFT JOIN "{step.table}" f USING (fact_key)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -15,6 +15,10 @@ from warehouse.records import Vote
 from warehouse.snapshot import PART
 
 Row = dict[str, Any]
+
+Relation = Literal["verdict", "known"]
+"""What is asked about: what reaches its stage now (after `gates.judge`), or all that was ever measured by the stages
+as they are configured now (after `gates.recall`)."""
 
 
 def funnel(session: Session, steps: Sequence[Step]) -> list[Row]:
@@ -82,26 +86,30 @@ def noun_counts(session: Session) -> Row:
     return _rows(session, "noun_counts")[0]
 
 
-def in_play(session: Session, noun: str, source_ids: Sequence[str] | None = None) -> pa.Table:
+def in_play(
+    session: Session, noun: str, source_ids: Sequence[str] | None = None, *, among: Relation = "verdict"
+) -> pa.Table:
     """Records of a noun that came with a current fact, with their `source_id` first, ordered by it and by id.
 
-    After `gates.judge`. `source_ids` restricts them.
+    `source_ids` restricts them.
     """
     columns = ", ".join(f'n."{name}"' for name, _ in tables.sql_columns(tables.NOUNS[noun]) if name != "source_id")
     return session.execute(
-        "WITH current AS (SELECT DISTINCT fact_key, source_id FROM verdict"
-        " WHERE ?::VARCHAR[] IS NULL OR list_contains(?, source_id))"
+        f"WITH current AS (SELECT DISTINCT fact_key, source_id FROM {among}"
+        " WHERE ?::VARCHAR[] IS NULL OR source_id IN (SELECT unnest(?::VARCHAR[])))"
         f' SELECT c.source_id, {columns} FROM "{noun}" n JOIN current c USING (fact_key) ORDER BY 1, n.{noun}_id',
         [source_ids, source_ids],
     ).to_arrow_table()
 
 
-def facts(session: Session, step: Step, source_ids: Sequence[str] | None = None) -> pa.Table:
-    """Current facts of a stage, with `source_id` and `item_id` first, ordered by them. After `gates.judge`."""
+def facts(
+    session: Session, step: Step, source_ids: Sequence[str] | None = None, *, among: Relation = "verdict"
+) -> pa.Table:
+    """Current facts of a stage, with `source_id` and `item_id` first, ordered by them."""
     columns = ", ".join(f'f."{name}"' for name, _ in tables.sql_columns(step.fact))
     return session.execute(
-        f'SELECT v.source_id, v.item_id, {columns} FROM "{step.table}" f JOIN verdict v USING (fact_key)'
-        " WHERE v.stage = ? AND (?::VARCHAR[] IS NULL OR list_contains(?, v.source_id))"
+        f'SELECT v.source_id, v.item_id, {columns} FROM "{step.table}" f JOIN {among} v USING (fact_key)'
+        " WHERE v.stage = ? AND (?::VARCHAR[] IS NULL OR v.source_id IN (SELECT unnest(?::VARCHAR[])))"
         " ORDER BY v.source_id, v.item_id",
         [step.stage, source_ids, source_ids],
     ).to_arrow_table()
@@ -113,7 +121,7 @@ def sources(session: Session, source_ids: Sequence[str]) -> pa.Table:
 
 
 def failures(session: Session, source_ids: Sequence[str]) -> pa.Table:
-    """Items of these sources that failed, with `source_id` first, ordered by it. After `gates.judge`."""
+    """Items of these sources that failed, with `source_id` first, ordered by it. After `gates.recall`."""
     return session.execute(_sql("failures"), {"source_ids": list(source_ids)}).to_arrow_table()
 
 

@@ -106,7 +106,7 @@ class _Axis:
             low, high = low - 0.5, high + 0.5
         step = _round_step((high - low) / 4)
         outer = range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)
-        ticks = [round(index * step, 10) for index in outer]
+        ticks = [index * step for index in outer]
         if is_rounded:
             return cls(ticks[0], ticks[-1], from_px, to_px, tuple(ticks))
         return cls(low, high, from_px, to_px, tuple(tick for tick in ticks if low <= tick <= high))

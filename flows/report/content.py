@@ -94,7 +94,7 @@ class DroppedItem:
     picture: Picture | None
     """None: the file could not be read again."""
     value: str
-    """What the gate's measure was, as text."""
+    """What the gate's measure was, as text: `6.38`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

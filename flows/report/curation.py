@@ -130,10 +130,9 @@ def span_of(row: Mapping[str, Any]) -> Span:
     return Span(file=Path(row["path"]).name, frames=frames)
 
 
-def shown_references(references: Iterable[Reference], media: MediaStore) -> tuple[ShownReference, ...]:
-    """The crop first, then the views by name."""
-    ordered = sorted(references, key=lambda each: (each.view != "crop", each.view, each.reference_id))
-    shown = [(each, pictures.stored(media, each.sha256, f"reference: {each.view}")) for each in ordered]
+def shown_references(references: Sequence[Reference], media: MediaStore) -> tuple[ShownReference, ...]:
+    """In the order given."""
+    shown = [(each, pictures.stored(media, each.sha256, f"reference: {each.view}")) for each in references]
     return tuple(
         ShownReference(
             picture=picture,
@@ -141,7 +140,7 @@ def shown_references(references: Iterable[Reference], media: MediaStore) -> tupl
             is_resynthesised=each.is_resynthesised,
             identity_score=each.identity_score,
         )
-        for each, picture in shown[:MOST_REFERENCES]
+        for each, picture in shown
         if picture is not None
     )
 
@@ -169,7 +168,7 @@ def _dropped(row: Row, gate: Gate, fact: Row, media: MediaStore) -> DroppedItem:
         item_id=row["item_id"],
         span=span_of(row),
         picture=_thumbnail(row, media),
-        value=f"{gate.measure.replace('_', ' ')}: {words.of_value(fact[gate.measure])}",
+        value=words.of_value(fact[gate.measure]),
     )
 
 
@@ -197,7 +196,7 @@ def _scene(
             subject,
             people.get(subject.subject_id),
             pictures.outline_of(seen[subject.subject_id][frame], (row["width_px"], row["height_px"])),
-            shown_references((each for each in references if each.subject_id == subject.subject_id), media),
+            shown_references(_of_subject(references, subject), media),
         )
         for subject in ordered
     )
@@ -215,6 +214,12 @@ def _shown(
         outline=outline,
         references=references,
     )
+
+
+def _of_subject(references: Sequence[Reference], subject: Subject) -> list[Reference]:
+    """The crop first, then the views by name."""
+    own = [each for each in references if each.subject_id == subject.subject_id]
+    return sorted(own, key=lambda each: (each.view != "crop", each.view, each.reference_id))[:MOST_REFERENCES]
 
 
 def _sightings(subject: Subject, media: MediaStore) -> Mapping[int, Sighting]:

@@ -34,7 +34,7 @@ def at_time(path: Path, seconds: Fraction, alt: str, *, longest_side_px: int = T
     """The frame of a file shown at this time after its first; None where it cannot be read (again)."""
     try:
         return _picture(_frame(path, seconds, longest_side_px), alt)
-    except (OSError, av.FFmpegError, StopIteration):
+    except (OSError, av.FFmpegError, IndexError, StopIteration):
         return None
 
 
@@ -58,11 +58,6 @@ def video(path: Path, alt: str) -> Picture | None:
         return None
     height_px, width_px = frames[0].shape[:2]
     return Picture(uri=_uri("video/mp4", content), width_px=width_px, height_px=height_px, alt=alt)
-
-
-def poster(path: Path, alt: str) -> Picture | None:
-    """A file's first frame."""
-    return at_time(path, Fraction(0), alt)
 
 
 def outline_of(sighting: Sighting, size_px: tuple[int, int]) -> Outline | None:
@@ -91,7 +86,7 @@ def polygons(mask: masks.Mask) -> tuple[tuple[tuple[float, float], ...], ...]:
 
 def _frame(path: Path, seconds: Fraction, longest_side_px: int) -> Pixels:
     """Seeks, so that a frame late in a long film costs no more than one early on."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="ignore") as container:
         stream = container.streams.video[0]
         start = stream.start_time or 0
         try:

@@ -26,7 +26,7 @@ COUNTINGS = (
 )
 PHASES = (("codec", "codec", "quiet"), ("sft", "supervised warm-up", "one"))
 SAMPLES = (("warmup", "Before: after the warm-up alone"), ("final", "After: trained towards the reward"))
-MOST_SAMPLES = 8
+MOST_SAMPLES = 4
 SETTINGS = (
     ("rule", "sampling rule"),
     ("group_size", "videos a group"),

@@ -18,7 +18,7 @@ from warehouse.database import Session
 from warehouse.gates import Step
 from warehouse.media import MediaStore
 from warehouse.queries import Row
-from warehouse.records import Outcome, Reference, Vote
+from warehouse.records import Outcome, Reference, Subject, Vote
 
 
 def shown_pairs(session: Session, recipe: Recipe, media: MediaStore) -> tuple[ShownPair, ...]:
@@ -29,9 +29,11 @@ def shown_pairs(session: Session, recipe: Recipe, media: MediaStore) -> tuple[Sh
         votes[vote.pair_id].append(vote)
     source_ids = sorted({row["source_id"] for row in rows})
     references = tables.from_arrow(Reference, queries.in_play(session, "reference", source_ids))
+    subjects = tables.from_arrow(Subject, queries.in_play(session, "subject", source_ids))
+    order = {subject.subject_id: subject.subject_index for subject in subjects}
     similarity = _face_similarities(session, recipe.steps, source_ids)
     return tuple(
-        _shown(row, votes[row["pair_id"]], _references(references, row["clip_id"], media), similarity, media)
+        _shown(row, votes[row["pair_id"]], _references(references, row["clip_id"], order, media), similarity, media)
         for row in rows
     )
 
@@ -107,10 +109,12 @@ def _vote(vote: Vote) -> ShownVote:
     )
 
 
-def _references(references: Sequence[Reference], clip_id: str, media: MediaStore) -> tuple[ShownReference, ...]:
-    """The best reference of each of the clip's subjects: what the annotators see."""
+def _references(
+    references: Sequence[Reference], clip_id: str, order: Mapping[str, int], media: MediaStore
+) -> tuple[ShownReference, ...]:
+    """The best reference of each of the clip's subjects, from left to right: what the annotators see."""
     best = best_references(each for each in references if each.clip_id == clip_id)
-    return shown_references(best.values(), media)
+    return shown_references([best[subject_id] for subject_id in sorted(best, key=lambda each: order[each])], media)
 
 
 def _face_similarities(

@@ -66,7 +66,7 @@ def test_kl_per_step_is_the_gaussians_own() -> None:
 
 def test_a_replay_that_is_not_the_roll_out_stops_the_run() -> None:
     grpo.refuse_unlike_replay(torch.tensor([1.0, 1.0 + 5e-5]), tolerance=1e-4)
-    with pytest.raises(ReplayDiffers, match="2.80e-03"):
+    with pytest.raises(ReplayDiffers, match=r"2\.80e-03"):
         grpo.refuse_unlike_replay(torch.tensor([1.0, 1.0028]), tolerance=1e-4)
     with pytest.raises(ReplayDiffers, match="nan"):
         grpo.refuse_unlike_replay(torch.tensor([1.0, math.nan]), tolerance=1e-4)

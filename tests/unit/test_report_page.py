@@ -3,11 +3,14 @@
 import base64
 import re
 from dataclasses import replace
+from fractions import Fraction
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 
 from flows.report import charts, content, page, pictures
 from flows.report.charts import Curve, Measured, Outline
+from flows.stages.encode import encode
 
 PIXEL = "data:image/webp;base64," + base64.b64encode(b"a picture").decode()
 CLIP = "data:video/mp4;base64," + base64.b64encode(b"a video").decode()
@@ -271,7 +275,7 @@ def test_the_numbers_shown_are_the_run_s() -> None:
     text = Reader(page.render(report())).text
     assert "5,000 687 4,310 3 4,310 dropped: too blurred blur >= 5 3 failed: truncated" in text
     assert "truncated at stage quality 1 of 3" in text
-    assert "Too blurred needs blur >= 5 , 1 of 4,310 shown" in text
+    assert "Too blurred 1 of 4,310, gate blur >= 5" in text
     assert "video files taken in 1,234" in text
     assert "train 100 40 11 42 7 split" in text
     assert "ann_1 human 100 41 15 43 1 89%" in text
@@ -361,3 +365,37 @@ def test_specks_of_a_mask_are_left_out() -> None:
     mask = np.zeros((100, 200), bool)
     mask[3:5, 3:5] = True
     assert pictures.polygons(mask) == ()
+
+
+def grey_steps(folder: Path, num: int) -> Path:
+    """A video whose n-th frame has the grey 20 n."""
+    frames = [np.full((48, 64, 3), 20 * number, np.uint8) for number in range(num)]
+    path = folder / "steps.mp4"
+    path.write_bytes(encode(frames, frame_rate=Fraction(30000, 1001)))
+    return path
+
+
+def grey_of(picture: content.Picture | None) -> float:
+    assert picture is not None
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(picture.uri.partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None and pixels.shape[:2] == (picture.height_px, picture.width_px)
+    return float(pixels.mean())
+
+
+def test_the_frame_shown_at_a_time_is_found(tmp_path: Path) -> None:
+    path = grey_steps(tmp_path, 12)
+    for number in range(12):
+        shown = pictures.at_time(path, Fraction(1001 * number, 30000), "a step")
+        assert grey_of(shown) == pytest.approx(20 * number, abs=4)
+
+
+def test_between_two_frames_the_earlier_one_is_shown(tmp_path: Path) -> None:
+    shown = pictures.at_time(grey_steps(tmp_path, 12), Fraction(1001, 30000) * Fraction(9, 2), "a step")
+    assert grey_of(shown) == pytest.approx(80, abs=4)
+
+
+def test_what_cannot_be_read_gives_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    for path in (tmp_path / "text.mp4", tmp_path / "gone.mp4"):
+        assert pictures.at_time(path, Fraction(0), "nothing") is None
+        assert pictures.video(path, "nothing") is None

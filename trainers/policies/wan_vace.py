@@ -62,14 +62,14 @@ class WanVACE:
             transformer=WanVACETransformer3DModel.from_pretrained(folder, subfolder="transformer"),
         )
 
-    def save(self, folder: Path, note: Mapping[str, Any]) -> None:
-        """In the format of `WanVACEPipeline`, with a note that pins the order of references."""
+    def save(self, folder: Path, *, shift: float, note: Mapping[str, Any]) -> None:
+        """In the format of `WanVACEPipeline`, with the shift of its times and a note that pins the references' order."""
         WanVACEPipeline(
             tokenizer=self.tokenizer,
             text_encoder=self.text_encoder,
             vae=self.vae,
             transformer=self.transformer,
-            scheduler=FlowMatchEulerDiscreteScheduler(),
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=shift),
         ).save_pretrained(folder)
         (folder / NOTE).write_text(json.dumps({"reference_order": REFERENCE_ORDER, **note}, indent=1, sort_keys=True))
 

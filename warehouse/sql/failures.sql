@@ -1,5 +1,5 @@
--- One row an item that failed at a stage. Parameter: $source_ids; reads `verdict`.
+-- One row an item that failed at a stage. Parameter: $source_ids; reads `known`.
 select source_id, item_id, stage, reason
-from verdict
-where verdict = 'failed' and list_contains($source_ids, source_id)
+from known
+where outcome = 'failed' and source_id in (select unnest($source_ids::varchar[]))
 order by source_id, item_id, stage

@@ -20,5 +20,5 @@ select
 from candidate
 join verdict on verdict.item_id = candidate.candidate_id and verdict.stage = 'likeness' and verdict.verdict = 'passed'
 join fact_likeness as seen on seen.fact_key = verdict.fact_key
-where list_contains($clip_ids, candidate.clip_id) and candidate.fact_key in (select fact_key from verdict)
+where candidate.clip_id in (select unnest($clip_ids::varchar[])) and candidate.fact_key in (select fact_key from verdict)
 order by candidate.candidate_id

@@ -9,5 +9,5 @@ select
     ) as num_subjects
 from clip
 join source using (source_id)
-where list_contains($clip_ids, clip.clip_id) and clip.fact_key in (select fact_key from verdict)
+where clip.clip_id in (select unnest($clip_ids::varchar[])) and clip.fact_key in (select fact_key from verdict)
 order by clip.clip_id

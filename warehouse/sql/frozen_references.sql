@@ -13,7 +13,7 @@ from reference
 join subject using (subject_id)
 join subject_identity using (subject_id)
 where
-    list_contains($clip_ids, reference.clip_id)
+    reference.clip_id in (select unnest($clip_ids::varchar[]))
     and reference.fact_key in (select fact_key from verdict)
     and subject.fact_key in (select fact_key from verdict)
 order by reference.reference_id

@@ -9,5 +9,5 @@ select
     and outcome is not null
     and row_number() over (partition by pair_id, annotator, is_known order by cast_at desc, vote_id desc) = 1 as is_counted
 from vote
-where list_contains($pair_ids, pair_id) and origin = $origin
+where pair_id in (select unnest($pair_ids::varchar[])) and origin = $origin
 order by vote_id

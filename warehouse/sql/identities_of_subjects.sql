@@ -8,5 +8,5 @@ with appearances as (
 select subject_id, identity_id, num_clips
 from subject_identity
 join appearances using (identity_id)
-where list_contains($subject_ids, subject_id)
+where subject_id in (select unnest($subject_ids::varchar[]))
 order by subject_id

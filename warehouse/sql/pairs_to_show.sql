@@ -1,4 +1,5 @@
--- One row a pair that stands for others: the first by id with a winner, with a tie, and without a label.
+-- One row a pair that stands for others: the first by id with a winner, with a tie, and without a label; of candidates
+-- that are current, if there are such pairs.
 -- Parameters: $origin, $policy; reads `verdict`.
 with clips as (
     select distinct clip.clip_id, clip.start_frame, clip.end_frame, source.source_id, source.path, source.caption
@@ -7,12 +8,15 @@ with clips as (
     join source on source.source_id = clip.source_id
 ),
 candidates as (select distinct candidate_id, generator, severity, sha256 from candidate),
+current as (select distinct item_id from verdict where noun = 'candidate'),
 labelled as (
     select
         pair.*,
         label.outcome,
         coalesce(label.reason, 'no votes') as reason,
-        case when label.outcome is null then 3 when label.outcome = 'tie' then 2 else 1 end as sort_of_label
+        case when label.outcome is null then 3 when label.outcome = 'tie' then 2 else 1 end as sort_of_label,
+        (pair.candidate_a in (select item_id from current))::int
+        + (pair.candidate_b in (select item_id from current))::int as num_current
     from pair
     left join label on label.pair_id = pair.pair_id and label.origin = $origin and label.policy = $policy
     where pair.clip_id in (select clip_id from clips)
@@ -34,5 +38,5 @@ from labelled
 join clips using (clip_id)
 join candidates as a on a.candidate_id = labelled.candidate_a
 join candidates as b on b.candidate_id = labelled.candidate_b
-qualify row_number() over (partition by sort_of_label order by labelled.pair_id) = 1
+qualify row_number() over (partition by sort_of_label order by labelled.num_current desc, labelled.pair_id) = 1
 order by sort_of_label

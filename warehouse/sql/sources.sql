@@ -1,5 +1,5 @@
 -- One row a source. Parameter: $source_ids.
 select source_id, dataset, path, sha256, num_bytes, caption, extra
 from source
-where list_contains($source_ids, source_id)
+where source_id in (select unnest($source_ids::varchar[]))
 order by source_id
