@@ -43,8 +43,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         with told(debug):
             settings = Settings.read(warehouse_url=url)
             orchestration.prepare(settings.home)
-            with translated(settings.home):
-                keep_log(settings.home, debug)
+            with translated(settings.home), kept_log(settings.home, debug):
                 function(settings=settings, recipe=recipes.load(profile), **options)
 
     return run
@@ -67,7 +66,8 @@ def told(debug: bool) -> Iterator[None]:
         raise SystemExit(code) from error
 
 
-def keep_log(home: Path, debug: bool) -> None:
+@contextmanager
+def kept_log(home: Path, debug: bool) -> Iterator[None]:
     """Our own log: a line a shard in the home's `likeness.log`, and with `debug` everything on standard error too."""
     home.mkdir(parents=True, exist_ok=True)
     log = logging.getLogger("flows")
@@ -75,7 +75,12 @@ def keep_log(home: Path, debug: bool) -> None:
     log.propagate = debug
     file = logging.FileHandler(home / "likeness.log", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.handlers = [file]
+    log.addHandler(file)
+    try:
+        yield
+    finally:
+        log.removeHandler(file)
+        file.close()
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -163,7 +168,7 @@ def publish_(settings: Settings, recipe: Recipe) -> None:
     """Put up the pairs that are not on the board yet."""
     from flows.publish import board_of, publish
 
-    click.echo(f"{publish(settings, board_of(settings))} pairs put up")
+    click.echo(f"{publish(settings, recipe, board_of(settings))} pairs put up")
 
 
 @likeness.command("collect")

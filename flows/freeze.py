@@ -123,7 +123,7 @@ def freeze(settings: Settings, recipe: Recipe) -> Snapshot:
 def _rows(session: Session, recipe: Recipe, origin: str, policy: str) -> tuple[dict[str, list[dict[str, Any]]], int]:
     """The rows of every table, and the number of pairs left out because their people stand on both sides now."""
     splits = _splits(session, recipe)
-    settled = queries.settled_pairs(session, origin, policy)
+    settled = queries.settled_pairs(session, origin, policy, recipe.steps[-1].stage)
     pairs = [
         row | {"outcome": Outcome(row["outcome"]).code, "split": splits[row["clip_id"]]}
         for row in settled

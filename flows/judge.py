@@ -27,7 +27,7 @@ def judge(settings: Settings, recipe: Recipe) -> Judged:
     with settings.warehouse.transaction() as session:
         gates.judge(session, recipe.steps)
         sights = {row["candidate_id"]: _sight(row) for row in queries.sights(session)}
-        answers = list(_answers(judges, queries.records(session, "pair"), sights))
+        answers = list(_answers(judges, queries.pairs_in_play(session, recipe.steps[-1].stage), sights))
         votes = [vote for vote in answers if vote is not None]
         num_votes = tables.merge(session, "vote", tables.to_arrow(Vote, votes), keys=["vote_id"])
     return Judged(num_votes=num_votes, num_abstentions=len(answers) - len(votes))

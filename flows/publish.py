@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from annotate.board import MemoryBoard, PairBoard, PairTask, task_of
+from flows.recipe import Recipe
 from flows.settings import Settings
 from flows.stages.candidates import best_references
-from warehouse import queries
+from warehouse import gates, queries, tables
 from warehouse.database import Session
-from warehouse.records import Reference
+from warehouse.records import Reference, Subject
 
 
 def board_of(settings: Settings) -> MemoryBoard:
@@ -17,20 +18,25 @@ def board_of(settings: Settings) -> MemoryBoard:
     return MemoryBoard(settings.board / "board.jsonl")
 
 
-def publish(settings: Settings, board: PairBoard) -> int:
-    """Put up every pair that is not up yet, and say how many these were."""
+def publish(settings: Settings, recipe: Recipe, board: PairBoard) -> int:
+    """Put up every pair in play that is not up yet, and say how many these were."""
     with settings.warehouse.session() as session:
-        tasks = tasks_of(session)
+        gates.judge(session, recipe.steps)
+        tasks = tasks_of(session, recipe.steps[-1].stage)
     return board.publish(tasks)
 
 
-def tasks_of(session: Session) -> list[PairTask]:
-    """What annotators see of every pair. Links name a file's hash: neither its generator nor its side."""
+def tasks_of(session: Session, stage: str) -> list[PairTask]:
+    """What annotators see of every pair of candidates that passed this stage. After `gates.judge`.
+
+    Links name a file's hash: neither its generator nor its side.
+    """
     links = {one.candidate_id: _link(one.sha256) for one in queries.records(session, "candidate")}
     references = defaultdict(list)
-    for reference in queries.records(session, "reference"):
+    for reference in tables.from_arrow(Reference, queries.in_play(session, "reference")):
         references[reference.clip_id].append(reference)
-    order = {one.subject_id: one.subject_index for one in queries.records(session, "subject")}
+    subjects = tables.from_arrow(Subject, queries.in_play(session, "subject"))
+    order = {subject.subject_id: subject.subject_index for subject in subjects}
     prompts = {row["clip_id"]: row["prompt"] for row in queries.prompts(session)}
     return [
         task_of(
@@ -39,7 +45,7 @@ def tasks_of(session: Session) -> list[PairTask]:
             references=_reference_links(references[pair.clip_id], order),
             video_links=links,
         )
-        for pair in queries.records(session, "pair")
+        for pair in queries.pairs_in_play(session, stage)
     ]
 
 

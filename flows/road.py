@@ -37,7 +37,7 @@ def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None
 
     board = board_of(settings)
     step = Progress("publish")
-    step.finish(_new(publish(settings, board), "pair") + " on the board")
+    step.finish(_new(publish(settings, recipe, board), "pair") + " on the board")
 
     step = Progress("collect")
     collected = collect(settings, recipe, board)

@@ -5,23 +5,19 @@ ledger is the truth: what has a fact is never computed again, so every run is a 
 """
 
 import logging
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+from itertools import chain, repeat
+from typing import TypeVar
 
 import prefect
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
+from flows.executors import Executor, WorkerDied, executor
 from flows.progress import Progress
 from flows.recipe import Recipe
 from flows.settings import Settings
@@ -34,54 +30,6 @@ from warehouse.errors import Unbalanced
 log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
-
-
-class Executor(Protocol):
-    """Where shards are measured. A shard that is lost is run again: exactly-once comes from staging and ledger."""
-
-    def submit(self, work: Work, shard: Shard, /) -> "Future[ShardResult]": ...
-
-
-class InProcess:
-    """Measures in this process: for tests, and where a debugger is to be had."""
-
-    def submit(self, work: Work, shard: Shard, /) -> "Future[ShardResult]":
-        future: Future[ShardResult] = Future()
-        future.set_result(run_shard(work, shard))
-        return future
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Local worker processes, spawned afresh."""
-
-    processes: ProcessPoolExecutor
-
-    def submit(self, work: Work, shard: Shard, /) -> "Future[ShardResult]":
-        return self.processes.submit(run_shard, work, shard)
-
-
-@contextmanager
-def executor(num_workers: int) -> Iterator[Executor]:
-    """`num_workers` processes, or none but this one."""
-    if num_workers == 0:
-        yield InProcess()
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=spawn, initializer=end_with_parent) as processes:
-        yield Pool(processes)
-
-
-def end_with_parent() -> None:
-    """Have this worker end when its parent does: one whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def measure_pending(settings: Settings, recipe: Recipe, flow: str, *, dataset: str | None, progress: Progress) -> int:
@@ -149,22 +97,42 @@ def check_balance(session: Session, recipe: Recipe, active: frozenset[str]) -> N
 
 
 def _results(hands: Executor, work: Work, shards: Plan, *, window: int) -> Iterator[ShardResult]:
-    """Results as they come, with at most `window` shards under way. Inside a flow each is shown as a Prefect task."""
-    shown: list[PrefectFuture[None]] = []
-    waiting: set[Future[ShardResult]] = set()
-    for shard in shards:
-        future = hands.submit(work, shard)
-        waiting.add(future)
-        if FlowRunContext.get():
-            shown.append(_shown.submit(shard.shard_id, quote(future)))
-        if len(waiting) >= window:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    while waiting:
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        yield from (future.result() for future in done)
-    for task_run in shown:
-        task_run.wait()
+    """Results as they come, with at most `window` shards under way; those whose worker died, one by one at the end."""
+    waiting: dict[Future[ShardResult], Shard] = {}
+    died: list[Shard] = []
+    for shard in chain(shards, repeat(None)):
+        if shard is not None:
+            waiting[_submit(hands, work, shard)] = shard
+        if not waiting:
+            break
+        if shard is None or len(waiting) >= window:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                asked = waiting.pop(future)
+                try:
+                    yield future.result()
+                except WorkerDied:
+                    died.append(asked)
+    for shard in died:
+        yield from _one_by_one(work, shard)
+
+
+def _one_by_one(work: Work, shard: Shard) -> Iterator[ShardResult]:
+    """Each source in a process of its own: the one that kills it fails, and costs nobody else."""
+    for alone in shard.one_by_one():
+        with executor(1) as hands:
+            try:
+                yield hands.submit(work, alone).result()
+            except WorkerDied:
+                log.warning("%s: its worker died; it fails at the stage it had reached", alone.sources[0].path)
+                yield run_shard(replace(work, is_deadly=True), alone)
+
+
+def _submit(hands: Executor, work: Work, shard: Shard) -> "Future[ShardResult]":
+    """Hand a shard to a worker; inside a flow it shows as a Prefect task."""
+    future = hands.submit(work, shard)
+    if FlowRunContext.get():
+        _shown.submit(shard.shard_id, quote(future))
+    return future
 
 
 @prefect.task(name="shard", task_run_name="{shard_id}", cache_policy=NO_CACHE, persist_result=False)  # type: ignore[untyped-decorator]

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +26,11 @@ class Shard:
     """By noun: what earlier runs made of these sources."""
     known: Mapping[tuple[str, str], Any]
     """By (stage, item id): the fact, or `Failed`."""
+
+    def one_by_one(self) -> Iterator["Shard"]:
+        """The same work, a source a shard. What is known of the other sources goes along and is not looked at."""
+        for source in self.sources:
+            yield replace(self, shard_id=ids.make("shard", self.shard_id, source.source_id), sources=[source])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import errno
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,8 @@ from warehouse.media import MediaStore
 from warehouse.records import Candidate, Clip, Source
 from warehouse.staging import FactRow, LedgerRow, ShardRows
 
+Measure = Callable[[Stage[Any, Any], Sequence[Any]], Sequence[Done[Any] | Failed]]
+
 SOURCES_AT_ONCE = 2
 """Sources whose frames are in memory together; a stage's batch is all their items."""
 
@@ -40,6 +42,8 @@ class Work:
     active: frozenset[str]
     staging: Path
     media: MediaStore
+    is_deadly: bool = False
+    """The shard killed its worker before: measure nothing, and let every item fail where it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,8 @@ class ShardResult:
 def run_shard(work: Work, shard: Shard) -> ShardResult:
     """Measure a shard and stage its rows: what a worker does."""
     started = time.monotonic()
-    rows = walk(_recipe(work.profile, work.recipe_key), work.active, shard, work.media)
+    measure = died if work.is_deadly else measured
+    rows = walk(_recipe(work.profile, work.recipe_key), work.active, shard, work.media, measure=measure)
     staged = staging.stage(work.staging, shard.shard_id, rows)
     return ShardResult(
         shard_id=shard.shard_id,
@@ -68,9 +73,11 @@ def run_shard(work: Work, shard: Shard) -> ShardResult:
     )
 
 
-def walk(recipe: Recipe, active: frozenset[str], shard: Shard, media: MediaStore) -> ShardRows:
+def walk(
+    recipe: Recipe, active: frozenset[str], shard: Shard, media: MediaStore, *, measure: Measure | None = None
+) -> ShardRows:
     """Measure what is not known yet of a shard, in the `active` stages."""
-    walker = _Walker(recipe, active, shard, media)
+    walker = _Walker(recipe, active, shard, media, measure or measured)
     for start in range(0, len(shard.sources), SOURCES_AT_ONCE):
         walker.take(shard.sources[start : start + SOURCES_AT_ONCE])
     return ShardRows(ledger=walker.ledger, facts=walker.facts, records=walker.made)
@@ -98,8 +105,18 @@ def measured(stage: Stage[Any, Any], batch: Sequence[Any]) -> Sequence[Done[Any]
     return outcomes
 
 
+def died(stage: Stage[Any, Any], batch: Sequence[Any]) -> Sequence[Done[Any] | Failed]:
+    """The outcome of items whose worker died with them, in a process of their own."""
+    return [Failed(reason="worker died", exception=f"at stage {stage.name}, or a later one of the same run")] * len(
+        batch
+    )
+
+
 class _Walker:
-    def __init__(self, recipe: Recipe, active: frozenset[str], shard: Shard, media: MediaStore) -> None:
+    def __init__(
+        self, recipe: Recipe, active: frozenset[str], shard: Shard, media: MediaStore, measure: Measure
+    ) -> None:
+        self.measure = measure
         self.recipe, self.active, self.shard, self.media = recipe, active, shard, media
         self.known = dict(shard.known)
         self.records: dict[str, list[Any]] = defaultdict(list, {noun: [*rows] for noun, rows in shard.records.items()})
@@ -141,7 +158,7 @@ class _Walker:
 
     def _measure(self, each: RecipeStage, records: Sequence[Any]) -> None:
         started = time.monotonic()
-        outcomes = measured(each.stage, [self._item(each.step, record) for record in records])
+        outcomes = self.measure(each.stage, [self._item(each.step, record) for record in records])
         seconds = (time.monotonic() - started) / len(records)
         for record, outcome in zip(records, outcomes, strict=True):
             self._note(each.step, _id(each.step.noun, record), outcome, seconds)

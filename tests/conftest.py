@@ -38,13 +38,17 @@ class _Errors(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def no_errors_logged() -> Iterator[None]:
-    """A test in which anything logs an ERROR fails, whatever else it shows; the level of the root logger is put back."""
-    handler, root = _Errors(), logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
+    """A test in which anything logs an ERROR fails, whatever else it shows."""
+    handler = _Errors()
+    loggers = [logging.getLogger(), logging.getLogger("flows")]  # the command may keep the second from the first
+    before = [(log.level, log.propagate) for log in loggers]
+    for log in loggers:
+        log.addHandler(handler)
     yield
-    root.removeHandler(handler)
-    root.setLevel(level)
+    for log, (level, propagate) in zip(loggers, before, strict=True):
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
     assert not handler.lines, f"logged as ERROR: {handler.lines}"
 
 

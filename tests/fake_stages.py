@@ -2,10 +2,15 @@
 
     cut (sources, makes clips) -> size (clips) -> copy (clips, makes candidates) -> look (candidates)
 
-Captions: `raises` and `fails` go wrong in `cut`; `raises later` in `size`; all else is cut into clips.
+Captions: `raises` and `fails` go wrong in `cut`, `kills` ends the process there; `raises later` goes wrong in `size`;
+all else is cut into clips.
 """
 
 import hashlib
+import os
+import signal
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -49,6 +54,10 @@ class Cut:
 
     def _outcome(self, item: SourceItem) -> Done[CutFact] | Failed:
         MEASURED.append((self.name, item.source.source_id))
+        if item.source.caption == "kills":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item.source.caption == "kills":
+            os.kill(os.getpid(), signal.SIGKILL)
         if item.source.caption == "fails":
             return Failed(reason="truncated", exception="after 0.2 s")
         source_id = item.source.source_id

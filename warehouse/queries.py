@@ -11,7 +11,7 @@ import pyarrow as pa
 from warehouse import tables
 from warehouse.database import Session
 from warehouse.gates import Step
-from warehouse.records import Vote
+from warehouse.records import Pair, Vote
 from warehouse.snapshot import PART
 
 Row = dict[str, Any]
@@ -145,9 +145,14 @@ def prompts(session: Session) -> list[Row]:
     return _rows(session, "prompts")
 
 
-def settled_pairs(session: Session, origin: str, policy: str) -> list[Row]:
-    """Pairs that have an outcome."""
-    return _rows(session, "settled_pairs", {"origin": origin, "policy": policy})
+def pairs_in_play(session: Session, stage: str) -> list[Pair]:
+    """Pairs of candidates that passed this stage, ordered by id. After `gates.judge`."""
+    return tables.from_arrow(Pair, session.execute(_sql("pairs_in_play"), {"stage": stage}).to_arrow_table())
+
+
+def settled_pairs(session: Session, origin: str, policy: str, stage: str) -> list[Row]:
+    """Pairs that have an outcome, of candidates that passed this stage. After `gates.judge`."""
+    return _rows(session, "settled_pairs", {"origin": origin, "policy": policy, "stage": stage})
 
 
 def frozen_clips(session: Session, clip_ids: Sequence[str]) -> list[Row]:

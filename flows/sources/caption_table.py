@@ -102,4 +102,10 @@ def _row(path: Path, line: int, record: Mapping[str, Any]) -> CaptionRow:
     name, caption = ((text or "").strip() for text in texts)
     rest = {k: v for k, v in record.items() if k not in (of_name, of_caption) and v not in (None, "")}
     extra = json.dumps(rest, ensure_ascii=False) if rest else None
+    try:
+        f"{name}{caption}{extra}".encode()
+    except UnicodeEncodeError as error:
+        raise BadCaptions(
+            f"{path}, line {line}: holds half a surrogate pair, which is no text; write it anew"
+        ) from error
     return CaptionRow(line=line, name=name, caption=caption or None, extra=extra)

@@ -23,7 +23,7 @@ from flows.runtime import check_balance, measure_pending
 from flows.settings import Settings
 from flows.story import check, funnel
 from tests.fake_stages import MEASURED, share, write_profile
-from warehouse import gates, staging
+from warehouse import gates
 from warehouse.errors import Unbalanced
 
 CAPTIONS = ["good", "raises", "better", "fails", "unknown", "raises later", "best"]
@@ -268,7 +268,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, target: str, turn: int, *, after: b
     monkeypatch.setattr(target, dying)
 
 
-@pytest.mark.parametrize("turn", [1, 3])
+@pytest.mark.parametrize("turn", [2])
 @pytest.mark.parametrize(
     ("target", "after"),
     [
@@ -303,7 +303,7 @@ def test_a_committer_that_dies_before_clearing_away_commits_again_without_a_seco
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as context:
-        context.setattr(staging.shutil, "rmtree", lambda path, **options: (_ for _ in ()).throw(Killed()))
+        context.setattr("warehouse.staging.shutil.rmtree", lambda path, **options: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             road.run("curate")
     num_measured = len(MEASURED)
@@ -322,15 +322,28 @@ def test_worker_processes_leave_what_one_process_leaves(road: Road, finished: Ro
     assert road.contents() == finished.contents()
 
 
+def test_a_source_that_kills_its_worker_fails_by_itself(home: Path, tmp_path: Path) -> None:
+    road = Road(home, tmp_path, num_workers=2)
+    road.ingest(["good", "kills"])
+    road.run("curate")
+    cut = road.stages(road.recipe())["cut"]
+    assert (cut["in"], cut["passed"], cut["failed_by"]) == (2, 1, {"worker died": 1})
+    assert check(road.settings, road.recipe()) == "all invariants hold"
+    road.num_workers = 0
+    assert road.run("curate") == 0
+
+
 def test_the_workers_of_a_run_that_was_killed_end_with_it() -> None:
     script = """
 import os, sys, time
-from flows.runtime import executor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from flows.executors import end_with_parent
 if __name__ == "__main__":
-    with executor(2) as hands:
-        busy = [hands.processes.submit(time.sleep, 0.5) for _ in range(2)]
-        pids = {hands.processes.submit(os.getpid).result() for _ in busy} | set(hands.processes._processes)
-        print(*pids, flush=True)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=end_with_parent) as processes:
+        busy = [processes.submit(time.sleep, 0.5) for _ in range(2)]
+        busy[0].result()
+        print(*processes._processes, flush=True)
         time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
@@ -349,3 +362,14 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and pid != os.getpid()
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_source_that_kills_its_worker_fails_and_costs_nobody_else(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "deadly"
+    folder.mkdir()
+    road = Road(home, folder, num_workers=2, shard_size=3)
+    road.ingest(["one", "kills", "two", "three", "four"])
+    assert road.run("curate") == 5 + 2 * 4
+    cut = road.stages(road.recipe())["cut"]
+    assert (cut["in"], cut["passed"], cut["failed"], cut["failed_by"]) == (5, 4, 1, {"worker died": 1})
+    assert road.run("curate") == 0

@@ -29,7 +29,7 @@ def walk(settings: Settings, small: Recipe, folder: Path) -> str:
     generate(settings, small, dataset=None, progress=progress)
     judge(settings, small)
     board = board_of(settings)
-    publish(settings, board)
+    publish(settings, small, board)
     collect(settings, small, board)
     return freeze(settings, small).id
 

@@ -3,7 +3,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from flows.walk import fact_key
@@ -12,7 +11,7 @@ from warehouse import tables
 from warehouse.checks import UNIQUE, offences
 from warehouse.gates import Step, ensure_fact_table, judge
 from warehouse.migrate import migrate
-from warehouse.records import Label, Origin, Outcome
+from warehouse.records import Clip, Label, Origin, Outcome
 
 Session = duckdb.DuckDBPyConnection
 
@@ -41,7 +40,7 @@ def label(**override: Any) -> Label:
     return Label(**(values | override))
 
 
-RECORDS = {
+RECORDS: dict[str, list[Any]] = {
     "source": [factories.source()],
     "clip": [factories.clip(fact_key=KEY)],
     "subject": [factories.subject()],
@@ -147,7 +146,6 @@ def test_an_item_that_a_stage_counts_twice_is_found(session: Session) -> None:
 
 
 def test_rows_of_a_table_that_shards_write_are_merged_under_the_keys_that_are_checked(session: Session) -> None:
-    table = tables.to_arrow(type(RECORDS["clip"][0]), RECORDS["clip"])
-    assert isinstance(table, pa.Table)
+    table = tables.to_arrow(Clip, RECORDS["clip"])
     assert tables.merge(session, "clip", table, keys=UNIQUE["clip"]) == 0
     assert broken(session) == {}

@@ -50,7 +50,9 @@ def test_a_warehouse_held_by_another_process_is_refused_by_its_number_and_comman
     assert str(warehouse.path) in str(raised.value)
 
 
-def test_a_warehouse_that_is_let_go_in_time_is_waited_for(warehouse: Warehouse, holder: "subprocess.Popen[str]") -> None:
+def test_a_warehouse_that_is_let_go_in_time_is_waited_for(
+    warehouse: Warehouse, holder: "subprocess.Popen[str]"
+) -> None:
     assert holder.stdin is not None
     threading.Timer(0.2, holder.stdin.close).start()
     assert count(warehouse) == 0
@@ -58,9 +60,10 @@ def test_a_warehouse_that_is_let_go_in_time_is_waited_for(warehouse: Warehouse, 
 
 def test_a_path_with_lock_in_its_name_is_not_taken_for_a_locked_one(tmp_path: Path) -> None:
     (tmp_path / "locks" / "warehouse").mkdir(parents=True)
-    with pytest.raises(BadInput, match="cannot be opened as a warehouse"), Warehouse(
-        tmp_path / "locks" / "warehouse"
-    ).session(patience_s=30):
+    with (
+        pytest.raises(BadInput, match="cannot be opened as a warehouse"),
+        Warehouse(tmp_path / "locks" / "warehouse").session(patience_s=30),
+    ):
         pass
 
 

@@ -65,7 +65,9 @@ def settle(session: Session, step: Step, item_id: str, fact: Any = None, *, atte
     if fact is not None:
         ensure_fact_table(session, step)
         columns = pa.table({"fact_key": [key], "item_id": [item_id]})
-        for name, column in zip(tables.schema(type(fact)).names, tables.to_arrow(type(fact), [fact]).columns, strict=True):
+        for name, column in zip(
+            tables.schema(type(fact)).names, tables.to_arrow(type(fact), [fact]).columns, strict=True
+        ):
             columns = columns.append_column(name, column)
         tables.insert(session, step.table, columns)
 
@@ -85,7 +87,11 @@ def measures(**override: Any) -> Measures:
     return Measures(**({"real": 0.5, "whole": 3, "truth": True} | override))
 
 
-NUMBERS = st.sampled_from([0, 1, 2, -1, 0.5, 1.0, 1e-9, math.inf, -math.inf]) | st.integers(-3, 3) | st.floats(allow_nan=False)
+NUMBERS = (
+    st.sampled_from([0, 1, 2, -1, 0.5, 1.0, 1e-9, math.inf, -math.inf])
+    | st.integers(-3, 3)
+    | st.floats(allow_nan=False)
+)
 FACTS = st.builds(
     Measures,
     real=st.none() | st.just(math.nan) | NUMBERS.map(float),
@@ -141,7 +147,11 @@ def test_what_is_unknown_does_not_pass_and_has_a_reason_of_its_own(session: Sess
 
 
 def test_the_first_gate_that_says_no_gives_the_reason(session: Session) -> None:
-    step = gated(Gate("real", ">=", 0, after="probe"), Gate("whole", ">", 5, after="probe"), Gate("truth", "==", 0, after="probe"))
+    step = gated(
+        Gate("real", ">=", 0, after="probe"),
+        Gate("whole", ">", 5, after="probe"),
+        Gate("truth", "==", 0, after="probe"),
+    )
     arrive(session, "one")
     settle(session, step, "one", measures())
     assert verdicts(session, [step]) == {("probe", "one"): ("dropped", "whole")}
@@ -235,7 +245,9 @@ class Newer:
 
 def test_a_fact_that_gains_and_loses_a_column_lives_beside_its_older_self(session: Session) -> None:
     older = Step(stage="probe", stage_key="1", noun="source", fact=Older, gates=(Gate("whole", ">", 0, after="probe"),))
-    newer = Step(stage="probe", stage_key="2", noun="source", fact=Newer, gates=(Gate("gained", ">", 0, after="probe"),))
+    newer = Step(
+        stage="probe", stage_key="2", noun="source", fact=Newer, gates=(Gate("gained", ">", 0, after="probe"),)
+    )
     arrive(session, "one")
     settle(session, older, "one", Older(real=0.5, whole=3))
     assert verdicts(session, [newer]) == {("probe", "one"): ("pending", None)}
@@ -257,8 +269,9 @@ def test_a_fact_that_gains_and_loses_a_column_lives_beside_its_older_self(sessio
     ],
 )
 def test_a_gate_that_cannot_be_asked_is_refused_before_anything_runs(values: dict[str, Any], complaint: str) -> None:
+    given: dict[str, Any] = {"measure": "real", "op": ">=", "threshold": 0.5, "after": "probe"} | values
     with pytest.raises(BadRecipe) as raised:
-        gated(Gate(**({"measure": "real", "op": ">=", "threshold": 0.5, "after": "probe"} | values)))
+        gated(Gate(**given))
     assert complaint in str(raised.value)
 
 
@@ -271,8 +284,24 @@ def test_a_funnel_has_a_row_a_stage_in_the_order_of_the_road_and_zeros_where_not
     settle(session, step, "3", measures(real=None))
     judge(session, [step, later])
     first, second = queries.funnel(session, [step, later])
-    assert first == {"stage": "probe", "noun": "source", "num_in": 4, "passed": 0, "dropped": 2, "failed": 1, "pending": 1}
-    assert second == {"stage": "a later one", "noun": "source", "num_in": 0, "passed": 0, "dropped": 0, "failed": 0, "pending": 0}
+    assert first == {
+        "stage": "probe",
+        "noun": "source",
+        "num_in": 4,
+        "passed": 0,
+        "dropped": 2,
+        "failed": 1,
+        "pending": 1,
+    }
+    assert second == {
+        "stage": "a later one",
+        "noun": "source",
+        "num_in": 0,
+        "passed": 0,
+        "dropped": 0,
+        "failed": 0,
+        "pending": 0,
+    }
     assert [(row["verdict"], row["reason"], row["num_items"]) for row in queries.reasons(session)] == [
         ("dropped", "real", 1),
         ("dropped", "real unknown", 1),

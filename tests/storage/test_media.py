@@ -71,7 +71,8 @@ def test_a_missing_file_is_told_by_its_hash_and_place(store: MediaStore) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["../../../etc/passwd", "", "abc", "0" * 63, "0" * 65, "A" * 64, "/" * 64, "../" + "0" * 61, "0" * 64 + "\n"]
+    "name",
+    ["../../../etc/passwd", "", "abc", "0" * 63, "0" * 65, "A" * 64, "/" * 64, "../" + "0" * 61, "0" * 64 + "\n"],
 )
 def test_a_name_that_is_no_hash_leads_nowhere(store: MediaStore, name: str) -> None:
     for question in (store.path_of, store.verify, store.relative_path):

@@ -14,7 +14,12 @@ from warehouse.errors import WarehouseNewer
 from warehouse.migrate import migrate, migrations
 from warehouse.staging import LedgerRow
 
-TABLES: dict[str, type[Any]] = {**tables.NOUNS, "ledger": LedgerRow, "listing": Listed, "subject_identity": SubjectIdentity}
+TABLES: dict[str, type[Any]] = {
+    **tables.NOUNS,
+    "ledger": LedgerRow,
+    "listing": Listed,
+    "subject_identity": SubjectIdentity,
+}
 ADDED_BY_THE_COMMITTER = {"ledger": [("committed_at", "TIMESTAMP NOT NULL")]}
 
 
@@ -32,7 +37,9 @@ def test_a_tables_columns_are_the_fields_of_its_dataclass(table: str) -> None:
 
 
 def test_every_noun_of_the_records_has_a_table() -> None:
-    assert {noun: record.__name__.lower() for noun, record in tables.NOUNS.items()} == {noun: noun for noun in tables.NOUNS}
+    assert {noun: record.__name__.lower() for noun, record in tables.NOUNS.items()} == {
+        noun: noun for noun in tables.NOUNS
+    }
     assert all(fields(record) for record in tables.NOUNS.values())
 
 
@@ -53,7 +60,7 @@ def test_migrating_twice_changes_nothing() -> None:
         connection.execute("INSERT INTO subject_identity VALUES ('subject_1', 'identity_1')")
         assert migrate(connection) == first
         assert connection.execute("SELECT count(*) FROM subject_identity").fetchone() == (1,)
-        assert connection.execute("FROM schema_version").fetchall() == [(number, ) for number, _ in migrations()]
+        assert connection.execute("FROM schema_version").fetchall() == [(number,) for number, _ in migrations()]
 
 
 def test_a_migration_that_breaks_leaves_the_schema_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "clips": [{"clip_id": f"clip_{n}", "prompt": None, "num_subjects": 1} for n in range(2)],
     "candidates": [
-        {"candidate_id": f"candidate_{n}", "looked_frames": [0, 5], "faces": [{"frame": 0, "subject_index": 0, "vector": [0.5]}]}
+        {
+            "candidate_id": f"candidate_{n}",
+            "looked_frames": [0, 5],
+            "faces": [{"frame": 0, "subject_index": 0, "vector": [0.5]}],
+        }
         for n in range(3)
     ],
     "references": [{"reference_id": "reference_1", "vector": [1.0, 0.0]}],
@@ -245,7 +249,12 @@ assert not {"warehouse", "trainers"} & set(sys.modules)
 
 
 def test_datasets_reads_a_snapshot_offline_and_without_our_code(made: Snapshot, tmp_path: Path) -> None:
-    environment = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    environment = {
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_OFFLINE": "1",
+        "HOME": str(tmp_path),
+        "PATH": "/usr/bin:/bin",
+    }
     command = [sys.executable, "-I", "-c", BY_DATASETS, str(made.path)]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

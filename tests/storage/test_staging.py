@@ -43,7 +43,9 @@ def a_shard(*source_ids: str, shard_id: str = "shard_1") -> ShardRows:
     good = [source_id for source_id in source_ids if source_id != "broken"]
     return ShardRows(
         ledger=[ledger_row(source_id, shard_id) for source_id in source_ids],
-        facts={"cut": [FactRow(fact_key=fact_key(STEP, each), item_id=each, fact=CutFact(num_clips=1)) for each in good]},
+        facts={
+            "cut": [FactRow(fact_key=fact_key(STEP, each), item_id=each, fact=CutFact(num_clips=1)) for each in good]
+        },
         records={"clip": [factories.clip(clip_id=f"clip of {each}", source_id=each) for each in good]},
     )
 

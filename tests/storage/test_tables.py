@@ -125,7 +125,7 @@ def test_the_types_of_columns_are_those_that_duckdb_and_ducklake_share() -> None
 
 @pytest.mark.parametrize("hint", [dict[str, int], int | str, object])
 def test_a_field_that_has_no_column_type_is_refused(hint: Any) -> None:
-    odd = dataclass(type("Odd", (), {"__annotations__": {"field": hint}}))
+    odd: Any = dataclass(type("Odd", (), {"__annotations__": {"field": hint}}))
     with pytest.raises(TypeError, match="column"):
         tables.schema(odd)
 

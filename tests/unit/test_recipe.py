@@ -8,7 +8,10 @@ from tests.fake_stages import PROFILE, write_profile
 from warehouse.errors import BadRecipe
 
 STAGE = '[[stage]]\nuse = "tests.fake_stages:Cut"\nflow = "curate"\n'
-SIZE = '[[stage]]\nuse = "tests.fake_stages:Size"\nflow = "curate"\nruler = {use = "tests.fake_stages:Ruler", revision="1"}\n'
+SIZE = (
+    '[[stage]]\nuse = "tests.fake_stages:Size"\nflow = "curate"\n'
+    'ruler = { use = "tests.fake_stages:Ruler", revision = "1" }\n'
+)
 GATE = '[[stage.gate]]\nmeasure = "num_clips"\nop = ">="\nthreshold = 1\n'
 
 

@@ -1,4 +1,6 @@
--- One row a pair settled by votes of one origin. Parameters: $origin, $policy.
+-- One row a pair settled by votes of one origin, both of whose candidates passed a stage. Parameters: $origin, $policy, $stage;
+-- reads `verdict`.
+with passed as (select item_id from verdict where stage = $stage and verdict = 'passed')
 select
     pair.pair_id,
     pair.clip_id,
@@ -13,5 +15,10 @@ select
 from pair
 join label using (pair_id)
 join (select distinct clip.clip_id, source.caption from clip join source using (source_id)) as prompt using (clip_id)
-where label.outcome is not null and label.origin = $origin and label.policy = $policy
+where
+    label.outcome is not null
+    and label.origin = $origin
+    and label.policy = $policy
+    and pair.candidate_a in (select item_id from passed)
+    and pair.candidate_b in (select item_id from passed)
 order by pair.pair_id
