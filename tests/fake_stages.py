@@ -9,8 +9,6 @@ all else is cut into clips.
 import hashlib
 import os
 import signal
-import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -54,8 +52,6 @@ class Cut:
 
     def _outcome(self, item: SourceItem) -> Done[CutFact] | Failed:
         MEASURED.append((self.name, item.source.source_id))
-        if item.source.caption == "kills":
-            os.kill(os.getpid(), signal.SIGKILL)
         if item.source.caption == "kills":
             os.kill(os.getpid(), signal.SIGKILL)
         if item.source.caption == "fails":

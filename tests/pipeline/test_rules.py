@@ -113,7 +113,7 @@ def measured_stages() -> set[str]:
 # Rule 1: stages measure, gates decide.
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, 1.1])
+@pytest.mark.parametrize("threshold", [0.0, 0.7])
 def test_another_threshold_is_answered_without_running_a_stage(done: Road, threshold: float) -> None:
     before = done.contents()
     row = done.stages(done.recipe().with_thresholds({"size": threshold}))["size"]
@@ -268,16 +268,13 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, target: str, turn: int, *, after: b
     monkeypatch.setattr(target, dying)
 
 
-@pytest.mark.parametrize("turn", [2])
 @pytest.mark.parametrize(
     ("target", "after"),
     [
         ("flows.walk.measured", False),
         ("warehouse.staging._appear", False),
-        ("warehouse.staging._appear", True),
         ("warehouse.staging.merge", False),
         ("warehouse.staging.merge", True),
-        ("warehouse.staging.commit", True),
     ],
 )
 def test_a_run_that_was_killed_and_started_again_leaves_what_an_undisturbed_one_leaves(
@@ -286,11 +283,10 @@ def test_a_run_that_was_killed_and_started_again_leaves_what_an_undisturbed_one_
     monkeypatch: pytest.MonkeyPatch,
     target: str,
     after: bool,
-    turn: int,
 ) -> None:
     road.shard_size = 2
     with monkeypatch.context() as context:
-        kill_at(context, target, turn, after=after)
+        kill_at(context, target, 2, after=after)
         with pytest.raises(Killed):
             road.run()
     road.run()
@@ -320,17 +316,6 @@ def test_worker_processes_leave_what_one_process_leaves(road: Road, finished: Ro
     road.num_workers = 0
     road.run("generate")
     assert road.contents() == finished.contents()
-
-
-def test_a_source_that_kills_its_worker_fails_by_itself(home: Path, tmp_path: Path) -> None:
-    road = Road(home, tmp_path, num_workers=2)
-    road.ingest(["good", "kills"])
-    road.run("curate")
-    cut = road.stages(road.recipe())["cut"]
-    assert (cut["in"], cut["passed"], cut["failed_by"]) == (2, 1, {"worker died": 1})
-    assert check(road.settings, road.recipe()) == "all invariants hold"
-    road.num_workers = 0
-    assert road.run("curate") == 0
 
 
 def test_the_workers_of_a_run_that_was_killed_end_with_it() -> None:

@@ -25,6 +25,7 @@ from diffusers.pipelines.wan.pipeline_wan_vace import prompt_clean
 from peft import LoraConfig
 from torch import Tensor
 from transformers import AutoTokenizer, UMT5EncoderModel
+from transformers.utils import logging as transformers_logging
 
 from trainers.errors import CheckpointDamaged
 from trainers.policies.protocol import Condition
@@ -55,22 +56,25 @@ class WanVACE:
         note = Path(folder) / NOTE
         if note.exists() and (order := json.loads(note.read_text())["reference_order"]) != REFERENCE_ORDER:
             raise CheckpointDamaged(f"{folder}: takes references {order!r}; this version: {REFERENCE_ORDER!r}")
-        return cls(
-            tokenizer=AutoTokenizer.from_pretrained(folder, subfolder="tokenizer"),
-            text_encoder=UMT5EncoderModel.from_pretrained(folder, subfolder="text_encoder"),
-            vae=AutoencoderKLWan.from_pretrained(folder, subfolder="vae"),
-            transformer=WanVACETransformer3DModel.from_pretrained(folder, subfolder="transformer"),
-        )
+        with _without_bars():
+            return cls(
+                tokenizer=AutoTokenizer.from_pretrained(folder, subfolder="tokenizer"),
+                text_encoder=UMT5EncoderModel.from_pretrained(folder, subfolder="text_encoder"),
+                vae=AutoencoderKLWan.from_pretrained(folder, subfolder="vae"),
+                transformer=WanVACETransformer3DModel.from_pretrained(folder, subfolder="transformer"),
+            )
 
     def save(self, folder: Path, *, shift: float, note: Mapping[str, Any]) -> None:
-        """In the format of `WanVACEPipeline`, with the shift of its times and a note that pins the references' order."""
-        WanVACEPipeline(
+        """In the format of `WanVACEPipeline`, with the shift of times and a note that pins the references' order."""
+        pipeline = WanVACEPipeline(
             tokenizer=self.tokenizer,
             text_encoder=self.text_encoder,
             vae=self.vae,
             transformer=self.transformer,
             scheduler=FlowMatchEulerDiscreteScheduler(shift=shift),
-        ).save_pretrained(folder)
+        )
+        with _without_bars():
+            pipeline.save_pretrained(folder)
         (folder / NOTE).write_text(json.dumps({"reference_order": REFERENCE_ORDER, **note}, indent=1, sort_keys=True))
 
     @torch.no_grad()
@@ -176,3 +180,15 @@ def on_canvas(picture_3HW: Tensor, size_px: tuple[int, int]) -> Tensor:
     canvas = torch.ones(3, *size_px)
     canvas[:, top : top + height, left : left + width] = resized
     return canvas
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Progress belongs to the caller: transformers would draw a bar for every file it reads or writes."""
+    were_shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if were_shown:
+            transformers_logging.enable_progress_bar()
