@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flows import train
 from flows.collect import collect
@@ -49,12 +50,12 @@ def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None
 
     step = Progress("train reward")
     reward = train.reward(settings, recipe, snapshot, progress=step)
-    step.finish(reward.checkpoint_id)
+    step.finish(f"held-out accuracy {_accuracies(reward.metrics)}; {reward.checkpoint_id}")
 
     step = Progress("train policy")
     folder = train.newest(settings, "reward_model", snapshot)
     policy = train.policy(settings, recipe, snapshot, folder, progress=step)
-    step.finish(policy.checkpoint_id)
+    step.finish(f"held-out reward {_rewards(policy.metrics)}; {policy.checkpoint_id}")
 
     step = Progress("report")
     path = write_report(settings, recipe, dataset=dataset)
@@ -68,3 +69,17 @@ def _new(num: int, what: str) -> str:
 
 def _listed(arrivals: Mapping[str, int]) -> str:
     return ", ".join(f"{num} {what}" for what, num in sorted(arrivals.items()))
+
+
+def _accuracies(metrics: Mapping[str, Any]) -> str:
+    """Of the model and of what it is measured against, ties left out."""
+    told = {name: metrics["without_ties"][name] for name in ("reward_model", "face_similarity", "chance")}
+    if any(each is None for each in told.values()):
+        return "unknown: nobody is held out"
+    return ", ".join(f"{name.replace('_', ' ')} {each['accuracy']:.3f}" for name, each in told.items())
+
+
+def _rewards(metrics: Mapping[str, Any]) -> str:
+    """Before and after, on the same clips and noise."""
+    before, after = (metrics[moment]["eval_reward"] for moment in ("before", "after"))
+    return "unknown" if before is None or after is None else f"{before:.4f} -> {after:.4f}"

@@ -15,6 +15,8 @@ class Picture:
     height_px: int
     alt: str
     """What it shows, in words."""
+    poster: str | None = None
+    """Of a video: its first frame, shown until it plays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

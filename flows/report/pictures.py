@@ -57,7 +57,8 @@ def video(path: Path, alt: str) -> Picture | None:
     except (OSError, VideoUnreadable):
         return None
     height_px, width_px = frames[0].shape[:2]
-    return Picture(uri=_uri("video/mp4", content), width_px=width_px, height_px=height_px, alt=alt)
+    poster = _picture(frames[0], alt).uri
+    return Picture(uri=_uri("video/mp4", content), width_px=width_px, height_px=height_px, alt=alt, poster=poster)
 
 
 def outline_of(sighting: Sighting, size_px: tuple[int, int]) -> Outline | None:

@@ -21,7 +21,7 @@ RIVALS = (
     ("chance", "Chance", "quiet"),
 )
 COUNTINGS = (
-    ("without_ties", "Ties left out", "which of the two did people prefer?"),
+    ("without_ties", "Ties left out", "which of the two did annotators prefer?"),
     ("with_ties", "Ties counted", "A, tie or B?"),
 )
 PHASES = (("codec", "codec", "quiet"), ("sft", "supervised warm-up", "one"))
