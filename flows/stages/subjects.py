@@ -75,7 +75,7 @@ class Subjects:
             return Failed(reason=error.reason, exception=error.detail)
         said = item.facts["captions"]
         people = self.people([frame.rgb for frame in frames], said.phrases)
-        phrases = said.phrases if len(said.phrases) == len(people) else (None,) * len(people)
+        phrases = certain_phrases(said.phrases, len(people))
         rows = [_sightings(person, index, frames, item.video.look_scale) for index, person in enumerate(people)]
         subjects = [
             self._record(item, person, person.phrase or phrase, sightings)
@@ -149,6 +149,15 @@ class Subjects:
             identity_vector=None if vector is None else tuple(vector.tolist()),
             identity_model=None if vector is None else self.reader.model,
         )
+
+
+def certain_phrases(phrases: Sequence[str], num_people: int) -> Sequence[str | None]:
+    """Each person's words where the caption leaves no choice: as many phrases as people, all of them the same.
+
+    "Two women and a man" does not say who stands where; only a grounder that looks at the picture can.
+    """
+    is_certain = len(phrases) == num_people and len(set(phrases)) == 1
+    return phrases if is_certain else (None,) * num_people
 
 
 def _best_position(people: Sequence[Linked], num: int) -> int:

@@ -15,7 +15,7 @@ from flows.sources.actors import draw_actor
 from flows.stages import masks, tracks
 from flows.stages.linking import link
 from flows.stages.stage import ClipItem
-from flows.stages.subjects import Subjects, SubjectsFact
+from flows.stages.subjects import Subjects, SubjectsFact, certain_phrases
 from tests.people import SIZE_PX, clip_item, said, side_by_side
 from warehouse.records import Box, Subject
 
@@ -150,12 +150,14 @@ def test_nobody_to_segment_gives_no_masks() -> None:
 # The stage
 
 
-def test_two_people_are_found_left_to_right_with_their_words(embedded: Subjects, tmp_path: Path) -> None:
+def test_two_people_are_found_left_to_right_and_nobody_guesses_whose_words_are_whose(
+    embedded: Subjects, tmp_path: Path
+) -> None:
     item = clip_item(tmp_path, [side_by_side(0, 3)] * 2, facts={"captions": said("a woman", "a man", num_people=2)})
     (outcome,) = embedded([item])
     woman, man = outcome.made
     assert isinstance(woman, Subject) and isinstance(man, Subject)
-    assert (woman.subject_index, woman.phrase, man.subject_index, man.phrase) == (0, "a woman", 1, "a man")
+    assert (woman.subject_index, woman.phrase, man.subject_index, man.phrase) == (0, None, 1, None)
     assert woman.face_box_px is not None and woman.face_box_px[2] < SIZE_PX
     assert man.face_box_px is not None and man.face_box_px[0] >= SIZE_PX
     assert woman.identity_model == "dlib-resnet-v1" and len(woman.identity_vector or ()) == 128
@@ -188,6 +190,22 @@ def test_words_are_given_to_people_only_when_their_numbers_agree(
     (outcome,) = scripted((face(40, ANN),), (face(40, ANN),))([replace(empty, facts={"captions": words})])
     assert outcome.fact.count_agreement is agreement
     assert outcome.made[0].phrase == ("a man" if agreement else None)
+
+
+@pytest.mark.parametrize(
+    ("phrases", "num_people", "given"),
+    [
+        (["a man"], 1, ["a man"]),
+        (["an officer", "an officer"], 2, ["an officer", "an officer"]),
+        (["a woman", "a man"], 2, [None, None]),
+        (["an officer", "an officer"], 3, [None, None, None]),
+        ([], 0, []),
+    ],
+)
+def test_words_are_given_only_where_the_caption_leaves_no_choice(
+    phrases: list[str], num_people: int, given: list[str | None]
+) -> None:
+    assert list(certain_phrases(phrases, num_people)) == given
 
 
 def test_the_grounders_own_words_come_first(empty: ClipItem) -> None:
