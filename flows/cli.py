@@ -19,8 +19,8 @@ from flows import recipe as recipes
 from flows.progress import Progress
 from flows.recipe import Recipe
 from flows.settings import Settings
-from warehouse.database import translated
 from warehouse.errors import BadRecipe, LikenessError
+from warehouse.files import full_disk_told
 
 FOLDER = click.Path(path_type=Path)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,7 +43,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         with told(debug):
             settings = Settings.read(warehouse_url=url)
             orchestration.prepare(settings.home)
-            with translated(settings.home), kept_log(settings.home, debug):
+            with full_disk_told(settings.home), kept_log(settings.home, debug):
                 function(settings=settings, recipe=recipes.load(profile), **options)
 
     return run

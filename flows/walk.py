@@ -4,7 +4,6 @@ A few sources walk all stages before the next few start, so that a video is deco
 Gates are asked here too, only to spare work on what the warehouse is going to drop; its SQL has the last word.
 """
 
-import errno
 import hashlib
 import time
 from collections import Counter, defaultdict
@@ -21,6 +20,7 @@ from flows.stages.frames import Video
 from flows.stages.stage import CandidateItem, ClipItem, Done, Failed, SourceItem, Stage
 from warehouse import staging
 from warehouse.errors import DiskFull
+from warehouse.files import is_disk_full
 from warehouse.gates import PARENTS, Step
 from warehouse.media import MediaStore
 from warehouse.records import Candidate, Clip, Source
@@ -95,7 +95,7 @@ def measured(stage: Stage[Any, Any], batch: Sequence[Any]) -> Sequence[Done[Any]
     except (DiskFull, MemoryError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if is_disk_full(error):
             raise DiskFull(f"stage {stage.name}: no space left; free some and run the same command again") from error
         if len(batch) == 1:
             return [Failed(reason=type(error).__name__, exception=str(error))]

@@ -5,13 +5,10 @@ A run owns one folder: `metrics.jsonl` grows (`runlog.py`), `state.pt` is replac
 that a folder with a card is whole, whenever the process was killed.
 """
 
-import errno
 import hashlib
 import io
 import json
-import os
 import platform
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -24,8 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trainers.errors import CheckpointDamaged, OtherRun
-from warehouse import ids
-from warehouse.errors import DiskFull
+from warehouse import files, ids
 
 WEIGHTS, CARD, STATE = "weights.safetensors", "run_card.json", "state.pt"
 
@@ -69,8 +65,8 @@ def save(folder: Path, weights: Mapping[str, Tensor], card: RunCard) -> None:
     values = asdict(card) | {"weights_sha256": hashlib.sha256(content).hexdigest()}
     text = json.dumps(values, indent=2, sort_keys=True, allow_nan=False)
     (folder / CARD).unlink(missing_ok=True)
-    write(folder / WEIGHTS, content)
-    write(folder / CARD, text.encode())
+    files.write(folder / WEIGHTS, content)
+    files.write(folder / CARD, text.encode())
     (folder / STATE).unlink(missing_ok=True)
 
 
@@ -109,7 +105,7 @@ def save_state(folder: Path, run_id: str, state: Mapping[str, Any]) -> None:
     """Replace the state of an unfinished run. Values: tensors, numbers, texts, and lists and dicts of them."""
     buffer = io.BytesIO()
     torch.save({"checkpoint_id": run_id, "state": dict(state)}, buffer)
-    write(folder / STATE, buffer.getvalue())
+    files.write(folder / STATE, buffer.getvalue())
 
 
 def load_state(folder: Path, run_id: str) -> dict[str, Any] | None:
@@ -146,32 +142,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise CheckpointDamaged(f"{path}: is missing; train it again") from error
-
-
-def write(path: Path, content: bytes) -> None:
-    """The whole file or nothing: written beside its place, synced, renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".write-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"{path}: no space for {len(content)} bytes; free some and run again") from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself outlive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

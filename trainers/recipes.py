@@ -27,6 +27,7 @@ def policy_paper() -> PolicyConfig:
         group_size=8,
         updates_per_epoch=2,
         learning_rate=1e-4,
+        is_rate_decayed=False,
         clip=1e-3,
         kl_beta=0.004,
         lora_rank=32,

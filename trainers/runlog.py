@@ -1,14 +1,12 @@
 """The curve of a run: one JSON object a line in `metrics.jsonl`, `step` in each, steps ascending."""
 
-import errno
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainers.checkpoint import write
-from warehouse.errors import DiskFull
+from warehouse import files
 
 METRICS = "metrics.jsonl"
 
@@ -20,19 +18,14 @@ class RunLog:
         """`last_step`: the step of the state the run goes on from; rows beyond it will be made again. -1: none yet."""
         self.path = folder / METRICS
         kept = [row for row in read(folder) if row["step"] <= last_step]
-        write(self.path, "".join(map(_line, kept)).encode())
+        files.write(self.path, "".join(map(_line, kept)).encode())
 
     def append(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Write one row and sync it, so that a saved state never knows more than the curve."""
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(_line({"step": step} | dict(metrics)))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(f"{self.path}: no space for the run's curve; free some and run again") from error
-            raise
+        with files.full_disk_told(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(_line({"step": step} | dict(metrics)))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

@@ -104,6 +104,8 @@ def train_policy(
         advantages = torch.split(advantage_B, config.group_size)
 
         # Update: a group serves one update; before the first, the replayed ratio must be 1
+        for parameters in optimiser.param_groups:
+            parameters["lr"] = _rate(config, epoch)
         told: list[Told] = []
         grad_norms: list[float] = []
         for part in np.array_split(np.arange(len(groups)), min(config.updates_per_epoch, len(groups))):
@@ -164,6 +166,11 @@ def train_policy(
     )
     checkpoint.save(folder, average.average, card)
     return card
+
+
+def _rate(config: PolicyConfig, epoch: int) -> float:
+    share = 0.5 * (1 + math.cos(math.pi * epoch / config.num_epochs)) if config.is_rate_decayed else 1.0
+    return config.learning_rate * share
 
 
 def _stand_in(config: PolicyConfig) -> RewardTerms:

@@ -1,6 +1,5 @@
 """The only place that opens the warehouse. A session holds the lock for a commit or a question, never for a run."""
 
-import errno
 import re
 import time
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ from pathlib import Path
 import duckdb
 import psutil
 
-from warehouse.errors import BadInput, DiskFull, LikenessError, WarehouseLocked
+from warehouse.errors import BadInput, WarehouseLocked
+from warehouse.files import full_disk_told, is_disk_full
 from warehouse.migrate import migrate
 
 Session = duckdb.DuckDBPyConnection
@@ -40,7 +40,7 @@ class Warehouse:
     @contextmanager
     def session(self, *, patience_s: float = PATIENCE_S) -> Iterator[Session]:
         """An open connection, up to date with the migrations; closed, and its lock released, at the end."""
-        with translated(self.path):
+        with full_disk_told(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = _connect(self.path, patience_s)
             try:
@@ -62,23 +62,6 @@ class Warehouse:
             session.commit()
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """A full disk, met while writing below `path`, as `DiskFull`."""
-    try:
-        yield
-    except LikenessError:
-        raise
-    except (OSError, duckdb.Error) as error:
-        if _is_disk_full(error):
-            raise DiskFull(f"{path}: no space left on its disk; free some and run the same command again") from error
-        raise
-
-
-def _is_disk_full(error: Exception) -> bool:
-    return getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
-
-
 def _connect(path: Path, patience_s: float) -> Session:
     give_up = time.monotonic() + patience_s
     while True:
@@ -87,7 +70,7 @@ def _connect(path: Path, patience_s: float) -> Session:
             connection.execute("SET TimeZone = 'UTC'")
             return connection
         except duckdb.Error as error:
-            if _is_disk_full(error):
+            if is_disk_full(error):
                 raise
             if "Could not set lock" not in str(error):
                 raise BadInput(f"{path}: cannot be opened as a warehouse ({str(error).splitlines()[0]})") from error

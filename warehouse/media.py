@@ -1,13 +1,11 @@
 """Files by the hash of their bytes: put once, found for ever, checked at any time."""
 
 import hashlib
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from warehouse import ids
+from warehouse import files, ids
 from warehouse.errors import MediaMissing
 
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -24,7 +22,7 @@ class MediaStore:
         sha256 = ids.file_digest(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
         target = self._path(sha256)
         if not target.exists():
-            self._write(target, content)
+            files.write(target, content.read_bytes() if isinstance(content, Path) else content)
         return sha256
 
     def path_of(self, sha256: str) -> Path:
@@ -48,16 +46,3 @@ class MediaStore:
 
     def _path(self, sha256: str) -> Path:
         return self.root / self.relative_path(sha256)
-
-    def _write(self, target: Path, content: bytes | Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".put-")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content.read_bytes() if isinstance(content, Path) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)

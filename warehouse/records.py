@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
+from warehouse.spans import Span
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels of the source's frames; half-open, y downwards."""
 
@@ -71,6 +73,13 @@ class Clip:
     width_px: int
     height_px: int
     """Size as displayed: rotation flags are applied."""
+
+    def __post_init__(self) -> None:
+        _ = self.span  # which refuses what is none
+
+    @property
+    def span(self) -> Span:
+        return Span(start_frame=self.start_frame, end_frame=self.end_frame, start=self.start, end=self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from warehouse import ids
+from warehouse import files, ids
 from warehouse.errors import SnapshotDamaged
 from warehouse.media import MediaStore
 
@@ -105,15 +105,15 @@ def freeze(tables: Mapping[str, pa.Table], *, root: Path, media: MediaStore, fac
     staging = root / f".staging-{os.getpid()}"
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        files = [_write(staging, path, table) for path, table in _layout(tables, media).items()]
-        manifest = {"format": FORMAT, "facts": dict(facts), "files": files}
+        written = [_write(staging, path, table) for path, table in _layout(tables, media).items()]
+        manifest = {"format": FORMAT, "facts": dict(facts), "files": written}
         snapshot_id = ids.digest(manifest)
-        _write_text(staging / "README.md", _data_card(snapshot_id, facts, files))
-        _write_text(staging / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
+        files.write(staging / "README.md", _data_card(snapshot_id, facts, written).encode())
+        files.write(staging / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
         target = root / snapshot_id
         if not target.exists():
             staging.rename(target)
-            _sync_folder(root)
+            files.sync_folder(root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return open(target, media_root=media.root)
@@ -184,27 +184,12 @@ def _rows_digest(table: pa.Table) -> str:
     return f"{total % (1 << 256):064x}"
 
 
-def _write_text(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _data_card(snapshot_id: str, facts: Mapping[str, Any], files: list[dict[str, Any]]) -> str:
+def _data_card(snapshot_id: str, facts: Mapping[str, Any], written: list[dict[str, Any]]) -> str:
     configs = ["configs:", "- config_name: pairs", "  default: true", "  data_files:"]
     configs += [f"  - split: {split}\n    path: data/{split}/*.parquet" for split in SPLITS]
     for name in TABLES:
         configs += [f"- config_name: {name}", f"  data_files: {name}/*.parquet"]
-    rows = "\n".join(f"| {entry['path']} | {entry['num_rows']} |" for entry in files)
+    rows = "\n".join(f"| {entry['path']} | {entry['num_rows']} |" for entry in written)
     told = "\n".join(f"- {key}: `{json.dumps(value, sort_keys=True)}`" for key, value in sorted(facts.items()))
     return (
         "---\n" + "\n".join(configs) + "\n---\n"

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse import tables
-from warehouse.database import Session, Warehouse, translated
+from warehouse.database import Session, Warehouse
 from warehouse.errors import WarehouseLocked
+from warehouse.files import full_disk_told
 from warehouse.gates import Step, ensure_fact_table
 
 HIDDEN = "."
@@ -65,7 +66,7 @@ class ShardRows:
 def stage(folder: Path, shard_id: str, rows: ShardRows) -> Path:
     """Write a shard's rows below `folder` and give the finished folder; a worker calls it, the warehouse stays shut."""
     target = folder / shard_id
-    with translated(folder):
+    with full_disk_told(folder):
         if target.exists():
             return target
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +17,7 @@ from flows.sources.actors import Pose, draw_actor
 from flows.sources.brush import Picture
 from flows.sources.scripts import SCRIPTS, Script, Shot, Trouble
 from flows.stages.encode import encode
-from warehouse import ids
+from warehouse import files, ids
 
 VERSION = 1
 """Bump it when the same seed gives other pictures: clips then get other ids and are drawn anew."""
@@ -52,7 +50,7 @@ def draw_sample(root: Path, *, seed: int = 0) -> Sample:
     for script in SCRIPTS:
         path = root / _file(script, seed)
         if script.trouble is not Trouble.NO_FILE and not path.exists():
-            _write(path, _content(script, seed))
+            files.write(path, _content(script, seed))
     _drop_stale(sample, seed)
     _write_text(sample.captions, _captions(seed))
     _write_text(sample.manifest, _manifest(seed))
@@ -167,18 +165,4 @@ def _drop_stale(sample: Sample, seed: int) -> None:
 
 def _write_text(path: Path, text: str) -> None:
     if not path.exists() or path.read_text() != text:
-        _write(path, text.encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Complete or absent: under a hidden name first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".drawing-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        files.write(path, text.encode())

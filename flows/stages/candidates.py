@@ -117,7 +117,7 @@ class Candidates:
 
 def window_length(clip: Clip, max_frames: int) -> int:
     """Frames of a candidate: the clip's length, at most `max_frames`, rounded down to 4k + 1."""
-    return (min(clip.end_frame - clip.start_frame, max_frames) - 1) // 4 * 4 + 1
+    return (min(clip.span.length_frames, max_frames) - 1) // 4 * 4 + 1
 
 
 def first_frame(clip: Clip, subjects: Iterable[Subject], num_frames: int) -> int:

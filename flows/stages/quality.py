@@ -63,7 +63,7 @@ class Quality:
         sharpnesses = [sharpness(picture) for picture in lumas]
         fact = QualityFact(
             length_frames=len(frames),
-            length_s=float(clip.end - clip.start),
+            length_s=float(clip.span.length),
             luminance_mean=float(np.mean(luminances)),
             luminance_min=min(luminances),
             luminance_max=max(luminances),

@@ -9,8 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from warehouse.database import Warehouse, translated
+from warehouse.database import Warehouse
 from warehouse.errors import BadInput, DiskFull, WarehouseLocked
+from warehouse.files import full_disk_told
 
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 
@@ -124,7 +125,7 @@ def test_a_kind_of_warehouse_that_is_not_known_is_refused() -> None:
 
 
 def test_a_write_to_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(DiskFull, match="no space left on its disk") as raised, translated(tmp_path):
+    with pytest.raises(DiskFull, match="no space left on its disk") as raised, full_disk_told(tmp_path):
         Path("/dev/full").write_bytes(b"x")
     cause = raised.value.__cause__
     assert isinstance(cause, OSError)
@@ -132,7 +133,7 @@ def test_a_write_to_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_another_error_of_the_disk_is_not_taken_for_a_full_one(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), translated(tmp_path):
+    with pytest.raises(FileNotFoundError), full_disk_told(tmp_path):
         (tmp_path / "nowhere").read_bytes()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.errors import MediaMissing
+from warehouse.errors import DiskFull, MediaMissing
 from warehouse.media import MediaStore
 
 
@@ -50,7 +50,7 @@ def test_a_put_that_breaks_off_leaves_no_file_under_the_hash(
     store: MediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFull, match="no space left"):
         store.put(b"a video")
     assert files(store) == []
 

@@ -346,6 +346,12 @@ def test_a_video_that_cannot_be_decoded_is_a_damaged_snapshot(tmp_path: Path) ->
         read_video(broken, 5, (32, 32))
 
 
+def test_the_rate_falls_by_a_half_cosine_or_stays() -> None:
+    falling = [loop._rate(PolicyConfig(learning_rate=0.4, num_epochs=4), epoch) for epoch in range(4)]
+    assert falling == pytest.approx([0.4, 0.2 * (1 + math.sqrt(0.5)), 0.2, 0.2 * (1 - math.sqrt(0.5))])
+    assert loop._rate(PolicyConfig(learning_rate=0.4, is_rate_decayed=False), 9) == 0.4
+
+
 def test_the_moving_average_follows_slowly_and_stands_in_for_the_weights() -> None:
     weights = {"w": torch.zeros(2)}
     average = MovingAverage(weights, decay=0.9, every=2)
