@@ -55,6 +55,13 @@ def draw_world(folder: Path, *, num_clips: int = 6, seed: int = 0) -> ClipWorld:
                     "clip_id": clip_id,
                     "generator": generator,
                     "sha256": _keep_video(folder, shown),
+                    "num_frames": NUM_FRAMES,
+                    "looked_frames": [0, NUM_FRAMES - 1],
+                    "faces": [
+                        {"frame": frame, "subject_index": index, "vector": [1.0, float(generator == "blur")]}
+                        for frame in (0, NUM_FRAMES - 1)
+                        for index in range(len(names))
+                    ],
                 }
             )
         for index, name in enumerate(names):
@@ -66,6 +73,7 @@ def draw_world(folder: Path, *, num_clips: int = 6, seed: int = 0) -> ClipWorld:
                         "subject_index": index,
                         "view": view,
                         "sha256": _keep_picture(folder, picture),
+                        "vector": [1.0, 0.0],
                     }
                 )
     return ClipWorld(f"{seed:064x}", tables, folder)

@@ -4,8 +4,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -14,6 +15,15 @@ from warehouse.snapshot import Snapshot
 
 QUALITIES = ("sharpness", "flicker", "motion")
 """Columns of the candidates' table: double, null where not measured; a snapshot may lack them."""
+
+
+class EvidenceTables(Protocol):
+    """What is asked of a snapshot: `warehouse.snapshot.Snapshot` has it."""
+
+    @property
+    def id(self) -> str: ...
+
+    def table(self, name: str) -> pa.Table: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +77,7 @@ def read_pairs(snapshot: Snapshot, split: str) -> PairSet:
     )
 
 
-def read_evidence(snapshot: Snapshot, candidate_ids: Sequence[str]) -> list[Evidence]:
+def read_evidence(snapshot: EvidenceTables, candidate_ids: Sequence[str]) -> list[Evidence]:
     """What is known of these candidates, in the order given."""
     num_subjects = {row["clip_id"]: row["num_subjects"] for row in snapshot.table("clips").to_pylist()}
     references: dict[str, list[Mapping[str, Any]]] = {}

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from trainers import checkpoint, runlog
 from trainers.advantages import group_advantages, num_equal_groups
+from trainers.best_of_n import best_candidates
 from trainers.checkpoint import RunCard
 from trainers.ema import MovingAverage, replace_weights
 from trainers.errors import NotFinite
@@ -55,8 +56,9 @@ def train_policy(
 ) -> RunCard:
     """Train into `folder`, or go on where a stopped run left off; a finished run is not repeated.
 
-    The reward checkpoint becomes a parent in the run card. Its scores need readable faces, which the tiny policy's
-    videos lack: `reward_terms` is by default the stand-in of `rewards.appearance_terms`.
+    The reward checkpoint, a parent in the run card, chooses of each clip's candidates the one to be warmed up on
+    (best of N; the original without it). It cannot score the tiny policy's own videos, which hold no readable face:
+    `reward_terms` is by default the stand-in of `rewards.appearance_terms`.
     """
     parents = (checkpoint.load_card(reward_model).checkpoint_id,) if reward_model else ()
     settings = {"model": WanVACE.name, **asdict(config), "parents": list(parents)}
@@ -66,7 +68,11 @@ def train_policy(
         return card
 
     items = read_clips(
-        snapshot, num_frames=config.num_frames, size_px=config.size_px, is_crop_preferred=config.is_crop_preferred
+        snapshot,
+        num_frames=config.num_frames,
+        size_px=config.size_px,
+        is_crop_preferred=config.is_crop_preferred,
+        chosen=best_candidates(snapshot, reward_model) if reward_model else None,
     )
     train = [item for item in items if item.split == "train"] or items
     held_out = [item for item in items if item.split != "train"] or items

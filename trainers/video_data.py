@@ -33,7 +33,7 @@ class ClipTables(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClipItem:
-    """One clip: what the policy is given, and the original that it is warmed up on."""
+    """One clip: what the policy is given, and the candidate that it is warmed up on."""
 
     clip_id: str
     split: str
@@ -45,10 +45,20 @@ class ClipItem:
 
 
 def read_clips(
-    snapshot: ClipTables, *, num_frames: int, size_px: tuple[int, int], is_crop_preferred: bool
+    snapshot: ClipTables,
+    *,
+    num_frames: int,
+    size_px: tuple[int, int],
+    is_crop_preferred: bool,
+    chosen: Mapping[str, str] | None = None,
 ) -> list[ClipItem]:
-    """Every clip with an original and a reference of each subject, by id. `NothingToDo` if there is none."""
-    originals = {row["clip_id"]: row for row in _rows(snapshot, "candidates") if row["generator"] == ORIGINAL}
+    """Every clip with a video and a reference of each subject, by id. `NothingToDo` if there is none.
+
+    `chosen`, candidate id by clip id, says which video; the original where it is left out.
+    """
+    candidates = _rows(snapshot, "candidates")
+    chosen = chosen or {row["clip_id"]: row["candidate_id"] for row in candidates if row["generator"] == ORIGINAL}
+    videos = {row["clip_id"]: row["sha256"] for row in candidates if chosen.get(row["clip_id"]) == row["candidate_id"]}
     pictures = _references(_rows(snapshot, "references"), is_crop_preferred=is_crop_preferred)
     items = [
         ClipItem(
@@ -58,13 +68,13 @@ def read_clips(
             references=tuple(
                 read_picture(snapshot.media_path(sha256), max(size_px)) for sha256 in pictures[row["clip_id"]]
             ),
-            video_3THW=read_video(snapshot.media_path(originals[row["clip_id"]]["sha256"]), num_frames, size_px),
+            video_3THW=read_video(snapshot.media_path(videos[row["clip_id"]]), num_frames, size_px),
         )
         for row in sorted(_rows(snapshot, "clips"), key=lambda row: str(row["clip_id"]))
-        if row["clip_id"] in originals and len(pictures.get(row["clip_id"], ())) == row["num_subjects"] > 0
+        if row["clip_id"] in videos and len(pictures.get(row["clip_id"], ())) == row["num_subjects"] > 0
     ]
     if not items:
-        raise NothingToDo(f"snapshot {snapshot.id}: no clip with an original and references; freeze one that has some")
+        raise NothingToDo(f"snapshot {snapshot.id}: no clip with a video and references; freeze one that has some")
     return items
 
 

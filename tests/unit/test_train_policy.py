@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,21 @@ import torch
 from torch import Tensor
 
 from tests.clip_world import COLOURS, ClipWorld, draw_world
-from trainers import checkpoint, recipes, runlog
+from trainers import checkpoint, recipes, reward_models, runlog
 from trainers import train_policy as loop
 from trainers.advantages import group_advantages
+from trainers.best_of_n import best_candidates
 from trainers.checkpoint import RunCard
+from trainers.config import RewardConfig
 from trainers.ema import MovingAverage
 from trainers.errors import NotFinite, OtherRun, ReplayDiffers
 from trainers.eval_policy import load_policy, sample_videos
 from trainers.group_rollouts import RewardTerms, items_at
 from trainers.objectives import grpo
 from trainers.policy_config import PolicyConfig
+from trainers.reward_models.image_consistency import ImageConsistency
 from trainers.rewards import appearance_terms
+from trainers.snapshot_pairs import read_evidence
 from trainers.train_policy import train_policy
 from trainers.video_data import ClipItem, read_clips, read_video
 from warehouse.errors import BadInput, NothingToDo, SnapshotDamaged
@@ -117,14 +121,34 @@ def test_the_base_of_another_run_is_refused(trained: tuple[Path, RunCard], world
         run(world, replace(SMALL, seed=1), tmp_path)
 
 
-def test_the_reward_checkpoint_is_named_as_parent(
-    world: ClipWorld, trained: tuple[Path, RunCard], tmp_path: Path
+@pytest.fixture
+def reward_model(trained: tuple[Path, RunCard], tmp_path: Path) -> Path:
+    """The folder of an untrained one, in the real format."""
+    config = RewardConfig()
+    torch.manual_seed(0)
+    card = replace(trained[1], checkpoint_id="reward_model_1", kind="reward_model", config=asdict(config))
+    checkpoint.save(tmp_path / "reward", ImageConsistency.configured(asdict(config)).state_dict(), card)
+    return tmp_path / "reward"
+
+
+def test_the_warm_up_sees_of_each_clip_the_candidate_that_the_reward_model_likes_best(
+    world: ClipWorld, reward_model: Path
 ) -> None:
-    parent = replace(trained[1], checkpoint_id="reward_model_1", kind="reward_model")
-    checkpoint.save(tmp_path / "reward", {"w": torch.zeros(1)}, parent)
+    model, _ = reward_models.load(reward_model)
+    names = [f"candidate_clip_00_{generator}" for generator in ("blur", "original")]
+    scores = model.score(read_evidence(world, names)).tolist()
+    best = best_candidates(world, reward_model)
+    assert best["clip_00"] == names[scores.index(max(scores))] and len(best) == 6
+    other = {clip_id: f"candidate_{clip_id}_blur" for clip_id in best}
+    first, changed = clips(world)[0], clips(world, chosen=other)[0]
+    assert not torch.equal(changed.video_3THW, first.video_3THW)
+    assert torch.equal(changed.references[0], first.references[0])
+
+
+def test_the_reward_checkpoint_is_named_as_parent(world: ClipWorld, reward_model: Path, tmp_path: Path) -> None:
     config = replace(SMALL, num_epochs=1, eval_every=1)
     card = train_policy(
-        world, config, reward_model=tmp_path / "reward", folder=tmp_path / "policy", progress=lambda line: None
+        world, config, reward_model=reward_model, folder=tmp_path / "policy", progress=lambda line: None
     )
     assert card.parents == ("reward_model_1",)
     assert card.checkpoint_id != train_id(world, config)
