@@ -130,7 +130,9 @@ def _rows(session: Session, recipe: Recipe, origin: str, policy: str) -> tuple[d
         if row["clip_id"] in splits
     ]
     if not pairs:
-        raise NothingToDo(f"no pair is settled by {origin} votes under {policy}; publish and collect first")
+        raise NothingToDo(
+            f"no pair is settled by {origin} votes under {policy}; `likeness funnel` shows how far the clips came"
+        )
     clip_ids = sorted({row["clip_id"] for row in pairs})
     rows = {
         "pairs": pairs,

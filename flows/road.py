@@ -16,25 +16,42 @@ from flows.publish import board_of, publish
 from flows.recipe import Recipe
 from flows.report.write import write_report
 from flows.settings import Settings
+from warehouse.errors import NothingToDo
 
 
 def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None) -> Path:
-    """Walk it, one line a step, and give the report's path."""
+    """Walk it, one line a step, and give the report's path.
+
+    Where nothing is left to train on the report is written before `NothingToDo` is raised: it shows why.
+    """
     dataset = str(source.resolve())
-
     step = Progress("ingest")
-    arrivals = ingest(settings, source, captions, progress=step)
-    step.finish(_listed(arrivals))
+    step.finish(_listed(ingest(settings, source, captions, progress=step)))
+    num_new = _to_labels(settings, recipe, dataset)
+    try:
+        _to_policy(settings, recipe)
+    except NothingToDo:
+        _report(settings, recipe, dataset)
+        raise
+    path = _report(settings, recipe, dataset)
+    if not num_new:
+        Progress("done").finish("nothing was new: every fact, pair and vote was there")
+    return path
 
+
+def _to_labels(settings: Settings, recipe: Recipe, dataset: str) -> int:
+    """From sources to labels; how many facts, pairs and votes were new."""
     step = Progress("curate")
-    step.finish(_new(curate(settings, recipe, dataset=dataset, progress=step), "fact"))
+    num_facts = curate(settings, recipe, dataset=dataset, progress=step)
+    step.finish(_new(num_facts, "fact"))
 
     step = Progress("generate")
     made = generate(settings, recipe, dataset=dataset, progress=step)
     step.finish(f"{_new(made.num_facts, 'fact')}, {_new(made.num_pairs, 'pair')}")
 
     step = Progress("judge")
-    step.finish(_new(judge(settings, recipe).num_votes, "model vote"))
+    judged = judge(settings, recipe)
+    step.finish(_new(judged.num_votes, "model vote"))
 
     board = board_of(settings)
     step = Progress("publish")
@@ -43,7 +60,10 @@ def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None
     step = Progress("collect")
     collected = collect(settings, recipe, board)
     step.finish(f"{_new(collected.num_votes, 'vote')}, {collected.num_labels} labels")
+    return num_facts + made.num_facts + made.num_pairs + judged.num_votes + collected.num_votes
 
+
+def _to_policy(settings: Settings, recipe: Recipe) -> None:
     step = Progress("freeze")
     snapshot = freeze(settings, recipe)
     step.finish(f"snapshot {snapshot.id[:12]}")
@@ -53,10 +73,12 @@ def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None
     step.finish(f"held-out accuracy {_accuracies(reward.metrics)}; {reward.checkpoint_id}")
 
     step = Progress("train policy")
-    folder = train.newest(settings, "reward_model", snapshot)
+    folder = train.folder_of(settings, reward.checkpoint_id)
     policy = train.policy(settings, recipe, snapshot, folder, progress=step)
     step.finish(f"held-out reward {_rewards(policy.metrics)}; {policy.checkpoint_id}")
 
+
+def _report(settings: Settings, recipe: Recipe, dataset: str) -> Path:
     step = Progress("report")
     path = write_report(settings, recipe, dataset=dataset)
     step.finish(str(path))

@@ -49,23 +49,34 @@ def chosen(settings: Settings, prefix: str) -> Snapshot:
 
 def newest(settings: Settings, kind: str, snapshot: Snapshot) -> Path:
     """The folder of the checkpoint that was finished last from this snapshot; `NothingToDo` if there is none."""
-    cards = sorted(settings.checkpoints.glob(f"*/{checkpoint.CARD}"), key=lambda path: path.stat().st_mtime_ns)
-    for path in reversed(cards):
-        card = checkpoint.load_card(path.parent)
-        if card.kind == kind and card.snapshot_id == snapshot.id:
-            return path.parent
-    raise NothingToDo(f"no {kind} is trained on snapshot {snapshot.id[:12]}; train it first")
+    found = [folder for folder, card in _finished(settings) if card.kind == kind and card.snapshot_id == snapshot.id]
+    if not found:
+        raise NothingToDo(f"no {kind} is trained on snapshot {snapshot.id[:12]}; train it first")
+    return found[-1]
+
+
+def folder_of(settings: Settings, checkpoint_id: str) -> Path:
+    """Where a finished checkpoint lies; `NothingToDo` if it is not there."""
+    found = [folder for folder, card in _finished(settings) if card.checkpoint_id == checkpoint_id]
+    if not found:
+        raise NothingToDo(f"{checkpoint_id} is not below {settings.checkpoints}; train it first")
+    return found[-1]
 
 
 def ancestry(settings: Settings, folder: Path) -> list[dict[str, Any]]:
     """From a finished checkpoint back to its sources, one noun an entry."""
-    folders = [path.parent for path in settings.checkpoints.glob(f"*/{checkpoint.CARD}")]
-    cards = {card.checkpoint_id: asdict(card) for card in map(checkpoint.load_card, folders)}
+    cards = {card.checkpoint_id: asdict(card) for _, card in _finished(settings)}
     card = asdict(checkpoint.load_card(folder))
     with settings.warehouse.session() as session:
         return [
             asdict(each) for each in lineage.of_checkpoint(session, card, cards=cards, snapshots=settings.snapshots)
         ]
+
+
+def _finished(settings: Settings) -> list[tuple[Path, RunCard]]:
+    """Finished checkpoints, the oldest first."""
+    cards = sorted(settings.checkpoints.glob(f"*/{checkpoint.CARD}"), key=lambda path: path.stat().st_mtime_ns)
+    return [(path.parent, checkpoint.load_card(path.parent)) for path in cards]
 
 
 def _folder(settings: Settings, name: str, snapshot: Snapshot, content: Any) -> Path:

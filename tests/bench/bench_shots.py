@@ -50,7 +50,7 @@ class Score:
 
 def manifest() -> list[dict[str, str]]:
     if not (MEDIA / "manifest.csv").exists():
-        pytest.skip(f"no media at {MEDIA}; set LIKENESS_MEDIA")
+        pytest.fail(f"no media at {MEDIA}; set LIKENESS_MEDIA")
     with (MEDIA / "manifest.csv").open(encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if row["file"].startswith("videos/")]
 
