@@ -37,7 +37,7 @@ class Recipe:
     profile: str
     stages: tuple[RecipeStage, ...]
     options: Mapping[str, Any]
-    """Every other table of the profile: pairs, votes, reward, policy."""
+    """Every other table of the profile: identities, pairs, judge, votes, training, reward, policy."""
 
     def __post_init__(self) -> None:
         nouns: set[str] = set()
@@ -53,8 +53,9 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """Digest of all that decides what passes and what comes of it."""
-        return ids.digest([self.described(), dict(self.options)])
+        """Digest of all that decides what a snapshot holds; how models are trained from it is not among that."""
+        decisive = {name: self.options.get(name) for name in ("identities", "pairs", "judge", "votes")}
+        return ids.digest([self.described(), decisive])
 
     def described(self) -> list[Any]:
         """Stage keys and gates, as a snapshot records them."""

@@ -1,8 +1,12 @@
 """`likeness train reward` and `train policy`: a snapshot becomes checkpoints, whose run cards name it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from flows.progress import Progress
 from flows.recipe import Recipe
@@ -23,7 +27,8 @@ def reward(settings: Settings, recipe: Recipe, snapshot: Snapshot, *, progress: 
     """Train the reward model that the recipe describes, go on with it, or find it trained."""
     config = _configured(RewardConfig, recipe, "reward")
     folder = _folder(settings, "reward", snapshot, asdict(config))
-    return train_reward(snapshot, config, folder=folder, progress=progress.say)
+    with _threads(recipe):
+        return train_reward(snapshot, config, folder=folder, progress=progress.say)
 
 
 def policy(
@@ -33,7 +38,8 @@ def policy(
     config = _configured(PolicyConfig, recipe, "policy")
     parent = checkpoint.load_card(reward_model).checkpoint_id
     folder = _folder(settings, "policy", snapshot, [asdict(config), parent])
-    return train_policy(snapshot, config, reward_model=reward_model, folder=folder, progress=progress.say)
+    with _threads(recipe):
+        return train_policy(snapshot, config, reward_model=reward_model, folder=folder, progress=progress.say)
 
 
 def chosen(settings: Settings, prefix: str) -> Snapshot:
@@ -71,6 +77,17 @@ def ancestry(settings: Settings, folder: Path) -> list[dict[str, Any]]:
         return [
             asdict(each) for each in lineage.of_checkpoint(session, card, cards=cards, snapshots=settings.snapshots)
         ]
+
+
+@contextmanager
+def _threads(recipe: Recipe) -> Iterator[None]:
+    """As many of torch's CPU threads as the profile's `[training]` says; torch's own number where it says nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.options.get("training", {}).get("num_threads", before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _finished(settings: Settings) -> list[tuple[Path, RunCard]]:
