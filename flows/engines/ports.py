@@ -1,4 +1,4 @@
-"""What a stage may ask of a network, or of what stands in for one. Weights load in the constructor, once a worker.
+"""What a stage may ask of a network, or of what stands in for one. Weights load once a worker, at first use.
 
 Pictures are `uint8` arrays (height, width, 3) in RGB; boxes are (x0, y0, x1, y1) in pixels of the picture given,
 half-open; masks are `bool` arrays (height, width); vectors are `float32`. Every engine has `revision`: a text that
