@@ -15,7 +15,7 @@ demo: $(STAMP)
 	$(BIN)/likeness run --source $(LIKENESS_HOME)/sample --profile drawn
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-live: $(LIVE_STAMP)
 	$(BIN)/python -m pytest -m live
