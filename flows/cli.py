@@ -271,7 +271,7 @@ def status_(settings: Settings, recipe: Recipe, as_json: bool) -> None:
 @likeness.command("check")
 @verb
 def check_(settings: Settings, recipe: Recipe) -> None:
-    """Look for broken invariants in the warehouse; exit code 6 if there are any."""
+    """Look for broken invariants (exit code 6) and damaged snapshots (7)."""
     from flows.story import check
 
     click.echo(check(settings, recipe))

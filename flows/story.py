@@ -8,7 +8,7 @@ from typing import Any
 from flows.recipe import Recipe
 from flows.settings import Settings
 from flows.walk import fact_key
-from warehouse import checks, gates, queries, tables
+from warehouse import checks, gates, queries, snapshot, tables
 from warehouse.database import Session
 from warehouse.errors import BadInput, Unbalanced
 from warehouse.gates import Step
@@ -134,14 +134,18 @@ def status_text(found: Mapping[str, Any]) -> str:
 
 
 def check(settings: Settings, recipe: Recipe) -> str:
-    """`Unbalanced` if an invariant of the warehouse is broken, with one line an offence."""
+    """`Unbalanced` if an invariant of the warehouse is broken, with an example of each offence; `SnapshotDamaged` or
+    `MediaMissing` if a file of a snapshot is not as recorded."""
     with settings.warehouse.session() as session:
         gates.judge(session, recipe.steps)
         found = checks.offences(session, recipe.steps)
     if found:
         lines = "; ".join(f"{each.rule}: {each.num} offend, such as {each.example}" for each in found)
         raise Unbalanced(f"broken: {lines}")
-    return "all invariants hold"
+    names = _names(settings.snapshots, "manifest.json")
+    for name in names:
+        snapshot.open(settings.snapshots / name, media_root=settings.media.root).verify()
+    return "all invariants hold" + (f"; {len(names)} snapshots are as recorded" if names else "")
 
 
 def _names(folder: Path, marker: str) -> Sequence[str]:

@@ -165,16 +165,16 @@ class _Walker:
 
     def _note(self, step: Step, item_id: str, outcome: Done[Any] | Failed, seconds: float) -> None:
         key = fact_key(step, item_id)
-        failed = isinstance(outcome, Failed)
+        failure = outcome if isinstance(outcome, Failed) else None
         self.ledger.append(
             LedgerRow(
                 fact_key=key,
                 stage=step.stage,
                 stage_key=step.stage_key,
                 item_id=item_id,
-                outcome="failed" if failed else "done",
-                reason=outcome.reason if isinstance(outcome, Failed) else None,
-                exception=outcome.exception if isinstance(outcome, Failed) else None,
+                outcome="failed" if failure else "done",
+                reason=failure.reason if failure else None,
+                exception=failure.exception if failure else None,
                 attempt=1,
                 seconds=seconds,
                 shard_id=self.shard.shard_id,
@@ -192,7 +192,8 @@ class _Walker:
 
     def _item(self, step: Step, record: Any) -> SourceItem | ClipItem | CandidateItem:
         item_id = _id(step.noun, record)
-        facts = {stage: fact for (stage, known_id), fact in self.known.items() if known_id == item_id}
+        outcomes = {each.step.stage: self.known.get((each.step.stage, item_id)) for each in self.recipe.stages}
+        facts = {stage: fact for stage, fact in outcomes.items() if fact is not None and not isinstance(fact, Failed)}
         shared: dict[str, Any] = {"media": self.media, "facts": facts, "fact_key": fact_key(step, item_id)}
         if isinstance(record, Source):
             return SourceItem(source=record, video=self._video(Path(record.path)), **shared)

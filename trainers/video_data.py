@@ -100,11 +100,15 @@ def read_video(path: Path, num_frames: int, size_px: tuple[int, int]) -> Tensor:
     return _scaled(np.stack([frames[index] for index in chosen])).permute(3, 0, 1, 2)
 
 
+X264 = {"threads": "1", "crf": "10", "x264-params": "cpu-independent=1:mbtree=0"}
+"""With more threads, or with macroblock trees, the same pictures give other bytes from time to time."""
+
+
 def write_video(path: Path, video_THW3: NDArray[np.uint8], *, frame_rate: int) -> None:
-    """H.264 in MP4; one encoder thread, so that the same video gives the same bytes."""
+    """H.264 in MP4; the same video gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=frame_rate, options={"threads": "1", "crf": "10"})
+        stream = container.add_stream("libx264", rate=frame_rate, options=X264)
         stream.height, stream.width = video_THW3.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for picture in video_THW3:

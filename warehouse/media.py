@@ -17,12 +17,12 @@ class MediaStore:
 
     root: Path
 
-    def put(self, content: bytes | Path) -> str:
-        """Keep these bytes, or this file's, and return their sha256. A second put of the same bytes is free."""
-        sha256 = ids.file_digest(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
+    def put(self, content: bytes) -> str:
+        """Keep these bytes, and return their sha256. A second put of the same bytes is free."""
+        sha256 = hashlib.sha256(content).hexdigest()
         target = self._path(sha256)
         if not target.exists():
-            files.write(target, content.read_bytes() if isinstance(content, Path) else content)
+            files.write(target, content)
         return sha256
 
     def path_of(self, sha256: str) -> Path:

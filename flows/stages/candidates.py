@@ -14,8 +14,7 @@ import numpy as np
 from flows.engines.ports import Generated, Generator, Picture, Request
 from flows.stages import tracks
 from flows.stages.encode import encode
-from flows.stages.frames import VideoUnreadable
-from flows.stages.stage import ClipItem, Done, Failed
+from flows.stages.stage import ClipItem, Done, Failed, one_by_one
 from warehouse import ids
 from warehouse.media import MediaStore
 from warehouse.records import Box, Candidate, Clip, Reference, Subject
@@ -57,7 +56,7 @@ class Candidates:
     """Identity-GRPO samples at 416 x 240 (2.3)."""
 
     def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[CandidatesFact] | Failed]:
-        return [self._outcome(item) for item in batch]
+        return one_by_one(self._outcome, batch)
 
     def _outcome(self, item: ClipItem) -> Done[CandidatesFact] | Failed:
         num_frames = window_length(item.clip, self.max_frames)
@@ -67,10 +66,7 @@ class Candidates:
         references = best_references(item.references)
         if missing := [subject.subject_id for subject in subjects if subject.subject_id not in references]:
             return Failed(reason="subject without a reference", exception=", ".join(missing))
-        try:
-            request = self._request(item, num_frames, subjects, [references[each.subject_id] for each in subjects])
-        except VideoUnreadable as error:
-            return Failed(reason=error.reason, exception=error.detail)
+        request = self._request(item, num_frames, subjects, [references[each.subject_id] for each in subjects])
         return self._made(item, request)
 
     def _made(self, item: ClipItem, request: Request) -> Done[CandidatesFact]:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flows.engines.ports import Face, FaceReader
-from flows.stages.frames import VideoUnreadable
-from flows.stages.stage import ClipItem, Done, Failed
+from flows.stages.stage import ClipItem, Done, Failed, one_by_one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +39,14 @@ class Faces:
     """`Face.frontalness` of a face that counts as frontal."""
 
     def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[FacesFact] | Failed]:
-        return [self._outcome(item) for item in batch]
+        return one_by_one(self._measure, batch)
 
-    def _outcome(self, item: ClipItem) -> Done[FacesFact] | Failed:
-        try:
-            return Done(fact=self._measure(item))
-        except VideoUnreadable as error:
-            return Failed(reason=error.reason, exception=error.detail)
-
-    def _measure(self, item: ClipItem) -> FacesFact:
+    def _measure(self, item: ClipItem) -> Done[FacesFact]:
         frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
         read = self.reader.read([frame.rgb for frame in frames], with_vectors=False)
         counts = [len(faces) for faces in read]
         widths = [face.box_px[2] - face.box_px[0] for faces in read for face in faces]
-        return FacesFact(
+        fact = FacesFact(
             num_looked=len(frames),
             face_share=sum(map(bool, counts)) / len(frames),
             face_frontal_share=sum(map(self._has_frontal, read)) / len(frames),
@@ -61,6 +54,7 @@ class Faces:
             num_faces_max=max(counts),
             face_px_max=max(widths) * item.video.look_scale if widths else None,
         )
+        return Done(fact=fact)
 
     def _has_frontal(self, faces: Sequence[Face]) -> bool:
         return any(face.frontalness >= self.frontal_from for face in faces)

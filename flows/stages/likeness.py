@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from flows.engines.ports import Face, FaceReader
 from flows.stages.candidates import best_references, face_boxes, first_frame
-from flows.stages.frames import Frame, VideoUnreadable
+from flows.stages.frames import Frame
 from flows.stages.quality import luma, motion, sharpness
-from flows.stages.stage import CandidateItem, Done, Failed
+from flows.stages.stage import CandidateItem, Done, Failed, one_by_one
 from warehouse.records import Box, Subject
 
 Floats = NDArray[np.float64]
@@ -74,15 +74,9 @@ class Likeness:
     """Expected at most: with more subjects fewer frames are looked at, but never fewer than `LEAST_LOOKS`."""
 
     def __call__(self, batch: Sequence[CandidateItem], /) -> Sequence[Done[LikenessFact] | Failed]:
-        return [self._outcome(item) for item in batch]
+        return one_by_one(self._measure, batch)
 
-    def _outcome(self, item: CandidateItem) -> Done[LikenessFact] | Failed:
-        try:
-            return Done(fact=self._measure(item))
-        except VideoUnreadable as error:
-            return Failed(reason=error.reason, exception=error.detail)
-
-    def _measure(self, item: CandidateItem) -> LikenessFact:
+    def _measure(self, item: CandidateItem) -> Done[LikenessFact]:
         video = item.video
         subjects = sorted(item.subjects, key=lambda subject: subject.subject_index)
         references = self._references(item, subjects)
@@ -91,7 +85,7 @@ class Likeness:
         seen = self._seen(item, subjects, references, looks)
         similarities = frame_similarities(seen, references)
         lumas = [luma(frame) for frame in video.proxies]
-        return LikenessFact(
+        fact = LikenessFact(
             num_frames=video.num_frames,
             frame_rate_num=video.frame_rate.numerator,
             frame_rate_den=video.frame_rate.denominator,
@@ -108,6 +102,7 @@ class Likeness:
             flicker=flicker(np.array([picture.mean() for picture in lumas])),
             motion=motion(lumas),
         )
+        return Done(fact=fact)
 
     def _references(self, item: CandidateItem, subjects: Sequence[Subject]) -> list[Floats | None]:
         """Each subject's reference vector; None where there is none of this recogniser."""

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.stages.frames import Frame, VideoUnreadable
-from flows.stages.stage import ClipItem, Done, Failed
+from flows.stages.frames import Frame
+from flows.stages.stage import ClipItem, Done, Failed, one_by_one
 
 Luma = NDArray[np.uint8]
 """(height, width), BT.601 full range."""
@@ -50,14 +50,11 @@ class Quality:
     needs: ClassVar[Sequence[str]] = ("shots",)
 
     def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[QualityFact] | Failed]:
-        return [self._measure(item) for item in batch]
+        return one_by_one(self._measure, batch)
 
-    def _measure(self, item: ClipItem) -> Done[QualityFact] | Failed:
+    def _measure(self, item: ClipItem) -> Done[QualityFact]:
         clip = item.clip
-        try:
-            frames = item.video.proxies[clip.start_frame : clip.end_frame]
-        except VideoUnreadable as error:
-            return Failed(reason=error.reason, exception=error.detail)
+        frames = item.video.proxies[clip.start_frame : clip.end_frame]
         lumas = [luma(frame) for frame in frames]
         luminances = [float(picture.mean()) for picture in lumas]
         sharpnesses = [sharpness(picture) for picture in lumas]

@@ -9,8 +9,7 @@ import numpy as np
 
 from flows.engines.ports import Face, FaceReader, Picture, Synthesizer, View
 from flows.stages import tracks
-from flows.stages.frames import VideoUnreadable
-from flows.stages.stage import ClipItem, Done, Failed
+from flows.stages.stage import ClipItem, Done, Failed, one_by_one
 from flows.stages.tracks import Sighting
 from warehouse import ids
 from warehouse.records import Box, Reference, Subject
@@ -44,13 +43,10 @@ class References:
     """As many as `subjects` looks at: crops come from the frames of its tracks."""
 
     def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[ReferencesFact] | Failed]:
-        return [self._measure(item) for item in batch]
+        return one_by_one(self._measure, batch)
 
-    def _measure(self, item: ClipItem) -> Done[ReferencesFact] | Failed:
-        try:
-            looked = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
-        except VideoUnreadable as error:
-            return Failed(reason=error.reason, exception=error.detail)
+    def _measure(self, item: ClipItem) -> Done[ReferencesFact]:
+        looked = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
         pictures = {frame.index: frame.rgb for frame in looked}
         ways = [tracks.read(item.media.path_of(subject.track_sha256)) for subject in item.subjects]
         made: list[Reference] = []

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import ClassVar
 
 from flows.engines.ports import ShotDetector
-from flows.stages.frames import Video, VideoUnreadable
-from flows.stages.stage import Done, Failed, SourceItem
+from flows.stages.frames import Video
+from flows.stages.stage import Done, Failed, SourceItem, one_by_one
 from warehouse import ids
 from warehouse.records import Clip
 
@@ -39,13 +39,10 @@ class Shots:
     detector: ShotDetector
 
     def __call__(self, batch: Sequence[SourceItem], /) -> Sequence[Done[ShotsFact] | Failed]:
-        return [self._measure(item) for item in batch]
+        return one_by_one(self._measure, batch)
 
-    def _measure(self, item: SourceItem) -> Done[ShotsFact] | Failed:
-        try:
-            clips = self._clips(item)
-        except VideoUnreadable as error:
-            return Failed(reason=error.reason, exception=error.detail)
+    def _measure(self, item: SourceItem) -> Done[ShotsFact]:
+        clips = self._clips(item)
         return Done(fact=_fact(item.video, len(clips)), made=clips)
 
     def _clips(self, item: SourceItem) -> tuple[Clip, ...]:

@@ -1,10 +1,10 @@
 """What a stage is: plain Python that turns items into facts. It never throws an item away and never judges one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from flows.stages.frames import Video
+from flows.stages.frames import Video, VideoUnreadable
 from warehouse.media import MediaStore
 from warehouse.records import Candidate, Clip, Reference, Source, Subject
 
@@ -96,3 +96,17 @@ class Stage(Protocol[ItemT, FactT]):
     def __call__(self, batch: Sequence[ItemT], /) -> Sequence[Done[FactT] | Failed]:
         """One outcome an item, in order. If it raises, the runner splits the batch to find the culprit."""
         ...
+
+
+def one_by_one(
+    measure: Callable[[ItemT], Done[FactT] | Failed], batch: Sequence[ItemT]
+) -> Sequence[Done[FactT] | Failed]:
+    """The outcomes of a stage that looks at one item at a time. A video that cannot be read fails its item alone."""
+    return [_outcome(measure, item) for item in batch]
+
+
+def _outcome(measure: Callable[[ItemT], Done[FactT] | Failed], item: ItemT) -> Done[FactT] | Failed:
+    try:
+        return measure(item)
+    except VideoUnreadable as error:
+        return Failed(reason=error.reason, exception=error.detail)

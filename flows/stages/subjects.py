@@ -8,9 +8,9 @@ import numpy as np
 
 from flows.engines.ports import Face, FaceReader, Grounded, Grounder, Mask, Picture, Segmenter
 from flows.stages import masks, tracks
-from flows.stages.frames import Frame, VideoUnreadable
+from flows.stages.frames import Frame
 from flows.stages.linking import Linked, link
-from flows.stages.stage import ClipItem, Done, Failed
+from flows.stages.stage import ClipItem, Done, Failed, one_by_one
 from flows.stages.tracks import Sighting
 from warehouse import ids
 from warehouse.records import Box, Clip, Subject
@@ -66,13 +66,10 @@ class Subjects:
     """Share of a face's box that its subject's mask must cover: else the mask has drifted and is dropped."""
 
     def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[SubjectsFact] | Failed]:
-        return [self._measure(item) for item in batch]
+        return one_by_one(self._measure, batch)
 
-    def _measure(self, item: ClipItem) -> Done[SubjectsFact] | Failed:
-        try:
-            frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
-        except VideoUnreadable as error:
-            return Failed(reason=error.reason, exception=error.detail)
+    def _measure(self, item: ClipItem) -> Done[SubjectsFact]:
+        frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
         said = item.facts["captions"]
         people = self.people([frame.rgb for frame in frames], said.phrases)
         phrases = certain_phrases(said.phrases, len(people))

@@ -88,7 +88,7 @@ def travelled(item: ClipItem, *, clip_id: str) -> ClipItem:
 
 def as_candidate(item: ClipItem) -> CandidateItem:
     """The clip's own file as a candidate."""
-    candidate = factories.candidate(clip_id=item.clip.clip_id, sha256=item.media.put(item.video.path))
+    candidate = factories.candidate(clip_id=item.clip.clip_id, sha256=item.media.put(item.video.path.read_bytes()))
     return CandidateItem(
         source=item.source,
         clip=item.clip,

@@ -17,7 +17,9 @@ from flows.settings import Settings
 from flows.stages.encode import encode
 from tests.fake_stages import MEASURED, write_profile
 from tests.storage.test_database import HOLD
+from tests.storage.test_snapshot import frozen
 from warehouse.database import Warehouse
+from warehouse.media import MediaStore
 
 REAL = """
 [[stage]]
@@ -216,6 +218,13 @@ def test_what_was_measured_survives_every_refusal(curated: Path, fake: str, monk
     refused("funnel", "--set", "nothing=1", "--profile", fake, code=2)
     assert count("SELECT count(*), sum(num_clips) FROM fact_cut") == before == (2, 4)
     assert answered("check", "--profile", fake) == "all invariants hold\n"
+
+
+def test_check_reads_the_snapshots_too(home: Path, fake: str) -> None:
+    made = frozen(home, MediaStore(home / "media"))
+    assert answered("check", "--profile", fake) == "all invariants hold; 1 snapshots are as recorded\n"
+    (made.path / "votes" / "part-00000.parquet").write_bytes(b"altered")
+    refused("check", "--profile", fake, code=7)
 
 
 # What it answers.

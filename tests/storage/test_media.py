@@ -24,12 +24,6 @@ def test_bytes_are_found_under_their_hash(store: MediaStore) -> None:
     assert store.path_of(sha256).read_bytes() == b"a video"
 
 
-def test_a_file_is_kept_like_its_bytes(store: MediaStore, tmp_path: Path) -> None:
-    (tmp_path / "video.mp4").write_bytes(b"a video")
-    assert store.put(tmp_path / "video.mp4") == store.put(b"a video")
-    assert len(files(store)) == 1
-
-
 def test_a_second_put_writes_nothing(store: MediaStore) -> None:
     path = store.path_of(store.put(b"a video"))
     before = path.stat()
