@@ -32,10 +32,12 @@ lint: $(STAMP)
 .PHONY: .venv
 .venv: $(STAMP)
 
+# sam2 and groundingdino-py are built here, against the torch just installed (an isolated build would fetch another one).
 # scenedetect wants opencv-python, whose wheel needs a screen's libraries; the headless one has the same module and needs none.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[dev]'
+	SAM2_BUILD_CUDA=0 $(PIP) --no-build-isolation -e '.[paper]'
 	$(PIP) --force-reinstall --no-deps opencv-python-headless
 	touch $@
 

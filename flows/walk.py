@@ -19,7 +19,7 @@ from flows.shards import Shard
 from flows.stages.frames import Video
 from flows.stages.stage import CandidateItem, ClipItem, Done, Failed, SourceItem, Stage
 from warehouse import staging
-from warehouse.errors import DiskFull
+from warehouse.errors import DiskFull, EngineUnavailable
 from warehouse.files import is_disk_full
 from warehouse.gates import PARENTS, Step
 from warehouse.media import MediaStore
@@ -92,7 +92,7 @@ def measured(stage: Stage[Any, Any], batch: Sequence[Any]) -> Sequence[Done[Any]
     """One outcome an item. A batch that raises is split until the culprit stands alone, and fails by itself."""
     try:
         outcomes = stage(batch)
-    except (DiskFull, MemoryError):
+    except (DiskFull, EngineUnavailable, MemoryError):
         raise
     except Exception as error:
         if is_disk_full(error):

@@ -10,7 +10,8 @@ LikenessError                 exit code 1
 |- Unbalanced                 6   in != passed + dropped + failed, or another invariant is broken
 |- SnapshotDamaged            7   a file of a snapshot is missing or is not what the manifest says
 |- MediaMissing               7   a file of the media store is missing or is not what its name says
-`- NothingToDo                8   a step has no input: the steps before it left nothing
+|- NothingToDo                8   a step has no input: the steps before it left nothing
+`- EngineUnavailable         10   weights, a package or a service that a stage needs is not there; nothing failed for it
 """
 
 
@@ -58,3 +59,7 @@ class MediaMissing(LikenessError):
 
 class NothingToDo(LikenessError):
     exit_code = 8
+
+
+class EngineUnavailable(LikenessError):
+    exit_code = 10
