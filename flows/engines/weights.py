@@ -1,7 +1,7 @@
 """Where a network's weights lie and which they are: a local folder or file, or a name on the Hugging Face hub.
 
-The `revision` of an engine is part of every fact's key, so it must not need the weights to be loaded: commands that run
-no model ask for it too. A folder is known by the content of its files; a hub name by the revision that the profile pins.
+The `revision` of an engine is part of every fact's key, so it must not need weights to be loaded: commands that run no
+model ask for it too. A folder is known by the content of its files; a hub name by the revision that the profile pins.
 """
 
 import hashlib
