@@ -5,10 +5,12 @@ ledger is the truth: what has a fact is never computed again, so every run is a 
 """
 
 import logging
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from itertools import chain, repeat
+from pathlib import Path
 from typing import TypeVar
 
 import prefect
@@ -32,9 +34,18 @@ log = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
 
-def measure_pending(settings: Settings, recipe: Recipe, flow: str, *, dataset: str | None, progress: Progress) -> int:
+def measure_pending(
+    settings: Settings,
+    recipe: Recipe,
+    flow: str,
+    *,
+    dataset: str | None,
+    progress: Progress,
+    most: int | None = None,
+) -> int:
     """Bring every item as far as the stages of `flow` can take it, and give the number of facts that were new.
 
+    `most` sources at most, the first by id: an id is a digest, so these are a random sample of what is pending.
     Where there is nothing to measure, neither a worker nor Prefect is started.
     """
     active = recipe.of_flow(flow)
@@ -46,18 +57,18 @@ def measure_pending(settings: Settings, recipe: Recipe, flow: str, *, dataset: s
         media=settings.media,
     )
     with staging.only_committer(settings.staging):
-        for staged in staging.leftovers(settings.staging):
-            staging.commit(settings.warehouse, staged, recipe.steps)
-        with settings.warehouse.session() as session:
-            gates.judge(session, recipe.steps, dataset=dataset)
-            shards = plan(session, recipe, active, settings.shard_size)
+        if left := staging.leftovers(settings.staging):
+            staging.commit(settings.warehouse, left, recipe.steps)
         num_new = 0
-        if shards.source_ids:
-            measure_all = orchestrated(settings, flow, lambda: _measure_all(settings, recipe, work, shards, progress))
-            num_new = measure_all()
+        with tempfile.TemporaryDirectory(dir=settings.staging, prefix=staging.PLAN) as folder:
+            with settings.warehouse.session() as session:
+                gates.judge(session, recipe.steps, dataset=dataset)
+                shards = plan(session, recipe, active, settings.shard_size, Path(folder), most=most)
+            if shards.num_sources:
+                num_new = orchestrated(settings, flow, lambda: _measure_all(settings, recipe, work, shards, progress))()
         with settings.warehouse.session() as session:
             gates.judge(session, recipe.steps, dataset=dataset)
-            check_balance(session, recipe, active)
+            check_balance(session, recipe, active if most is None else frozenset())
     return num_new
 
 
@@ -71,14 +82,15 @@ def orchestrated(settings: Settings, name: str, body: Callable[[], ResultT]) -> 
 
 
 def _measure_all(settings: Settings, recipe: Recipe, work: Work, shards: Plan, progress: Progress) -> int:
-    num_new, num_sources = 0, sum(map(len, shards.source_ids))
-    num_workers = min(settings.num_workers, len(shards.source_ids))
+    num_new = 0
+    num_workers = min(settings.num_workers, shards.num_shards)
     with executor(num_workers) as hands:
-        for result in _results(hands, work, shards, window=2 * max(1, num_workers)):
-            staging.commit(settings.warehouse, result.staged, recipe.steps)
-            num_new += sum(result.outcomes.values())
-            progress.advance(result.num_sources, num_sources)
-            _log(result)
+        for results in _results(hands, work, shards, window=2 * max(1, num_workers)):
+            staging.commit(settings.warehouse, [result.staged for result in results], recipe.steps)
+            for result in results:
+                num_new += sum(result.outcomes.values())
+                progress.advance(result.num_sources, shards.num_sources)
+                _log(result)
     return num_new
 
 
@@ -96,8 +108,9 @@ def check_balance(session: Session, recipe: Recipe, active: frozenset[str]) -> N
             )
 
 
-def _results(hands: Executor, work: Work, shards: Plan, *, window: int) -> Iterator[ShardResult]:
-    """Results as they come, with at most `window` shards under way; those whose worker died, one by one at the end."""
+def _results(hands: Executor, work: Work, shards: Plan, *, window: int) -> Iterator[Sequence[ShardResult]]:
+    """Results as they come, those that came together in one list, with at most `window` shards under way; those whose
+    worker died, one by one at the end."""
     waiting: dict[Future[ShardResult], Shard] = {}
     died: list[Shard] = []
     for shard in chain(shards, repeat(None)):
@@ -106,14 +119,13 @@ def _results(hands: Executor, work: Work, shards: Plan, *, window: int) -> Itera
         if not waiting:
             break
         if shard is None or len(waiting) >= window:
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                asked = waiting.pop(future)
-                try:
-                    yield future.result()
-                except WorkerDied:
-                    died.append(asked)
+            done = {future: waiting.pop(future) for future in wait(waiting, return_when=FIRST_COMPLETED).done}
+            lost = [future for future in done if isinstance(future.exception(), WorkerDied)]
+            died += [done.pop(future) for future in lost]
+            if done:
+                yield [future.result() for future in done]
     for shard in died:
-        yield from _one_by_one(work, shard)
+        yield from ([result] for result in _one_by_one(work, shard))
 
 
 def _one_by_one(work: Work, shard: Shard) -> Iterator[ShardResult]:

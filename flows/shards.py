@@ -1,11 +1,13 @@
 """What is pending, cut into shards: the units of work, of staging and of commit."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from flows.recipe import Recipe
 from flows.stages.stage import Failed
@@ -26,6 +28,8 @@ class Shard:
     """By noun: what earlier runs made of these sources."""
     known: Mapping[tuple[str, str], Any]
     """By (stage, item id): the fact, or `Failed`."""
+    attempts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By (stage, item id): how often an item was tried that is to be tried again."""
 
     def one_by_one(self) -> Iterator["Shard"]:
         """The same work, a source a shard. What is known of the other sources goes along and is not looked at."""
@@ -33,65 +37,99 @@ class Shard:
             yield replace(self, shard_id=ids.make("shard", self.shard_id, source.source_id), sources=[source])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is pending, in tables ordered by source, cut into shards when they are asked for."""
+    """What is pending, on disk, cut into shards when they are asked for: no more than a shard is in memory."""
 
-    source_ids: Sequence[Sequence[str]]
-    """The sources of each shard, ascending."""
-    sources: pa.Table
-    records: dict[str, pa.Table]
-    facts: dict[str, tuple[type[Any], pa.Table]]
-    failures: pa.Table
-    measures: Sequence[Any]
-    """What is to be measured, and how: stages and gates."""
+    folder: Path
+    recipe: Recipe
+    active: frozenset[str]
+    shard_size: int
+    num_sources: int
+
+    @property
+    def num_shards(self) -> int:
+        return -(-self.num_sources // self.shard_size)
 
     def __iter__(self) -> Iterator[Shard]:
-        columns = {name: self._column(name) for name in ("source", *self.records, *self.facts, "failed")}
-        for wanted in self.source_ids:
-            yield self._shard(wanted, columns)
-
-    def _table(self, name: str) -> pa.Table:
-        if name == "source":
-            return self.sources
-        if name == "failed":
-            return self.failures
-        return self.records[name] if name in self.records else self.facts[name][1]
-
-    def _column(self, name: str) -> list[str]:
-        column: list[str] = self._table(name)["source_id"].to_pylist()
-        return column
-
-    def _shard(self, wanted: Sequence[str], columns: dict[str, list[str]]) -> Shard:
-        def part(name: str) -> pa.Table:
-            first = bisect_left(columns[name], wanted[0])
-            return self._table(name).slice(first, bisect_right(columns[name], wanted[-1]) - first)
-
-        known: dict[tuple[str, str], Any] = {}
-        for stage, (fact_type, _) in self.facts.items():
-            rows = part(stage)
-            facts: list[Any] = tables.from_arrow(fact_type, rows)
-            known |= {(stage, item_id): fact for item_id, fact in zip(rows["item_id"].to_pylist(), facts, strict=True)}
-        for row in part("failed").to_pylist():
-            known[row["stage"], row["item_id"]] = Failed(reason=row["reason"])
-        records = {noun: tables.from_arrow(tables.NOUNS[noun], part(noun)) for noun in self.records}
-        return Shard(
-            shard_id=ids.make("shard", self.measures, list(wanted), sorted("/".join(key) for key in known)),
-            sources=tables.from_arrow(Source, part("source")),
-            records=records,
-            known=known,
-        )
+        """In the order of the sources' ids; the same plan gives the same shards."""
+        measures = [sorted(self.active), self.recipe.described()]
+        sources = _Rows(self.folder / "source.parquet")
+        records = {noun: _Rows(self.folder / f"{noun}.parquet") for noun in NOUNS_MADE}
+        facts = {step: _Rows(self.folder / f"{step.table}.parquet") for step in self.recipe.steps}
+        unfinished = _Rows(self.folder / f"{queries.UNFINISHED}.parquet")
+        while (rows := sources.take(self.shard_size)).num_rows:
+            wanted = rows["source_id"].to_pylist()
+            known: dict[tuple[str, str], Any] = {}
+            for step, of_stage in facts.items():
+                part = of_stage.until(wanted[-1])
+                keys = [(step.stage, item_id) for item_id in part["item_id"].to_pylist()]
+                known |= dict(zip(keys, tables.from_arrow(step.fact, part), strict=True))
+            attempts = {}
+            for row in unfinished.until(wanted[-1]).to_pylist():
+                key = (row["stage"], row["item_id"])
+                if row["outcome"] == "reopened":
+                    attempts[key] = row["attempt"]
+                else:
+                    known[key] = Failed(reason=row["reason"])
+            yield Shard(
+                shard_id=ids.make(
+                    "shard", measures, wanted, sorted("/".join(key) for key in known), sorted(attempts.items())
+                ),
+                sources=tables.from_arrow(Source, rows),
+                records={
+                    noun: tables.from_arrow(tables.NOUNS[noun], of_noun.until(wanted[-1]))
+                    for noun, of_noun in records.items()
+                },
+                known=known,
+                attempts=attempts,
+            )
 
 
-def plan(session: Session, recipe: Recipe, active: frozenset[str], shard_size: int) -> Plan:
-    """Sources that have something pending in the `active` stages, with all that is known of them. After `judge`."""
-    pending = queries.pending_sources(session, sorted(active))
-    gates.recall(session, recipe.steps)
-    return Plan(
-        source_ids=[pending[start : start + shard_size] for start in range(0, len(pending), shard_size)],
-        sources=queries.sources(session, pending),
-        records={noun: queries.in_play(session, noun, pending, among="known") for noun in NOUNS_MADE},
-        facts={step.stage: (step.fact, queries.facts(session, step, pending, among="known")) for step in recipe.steps},
-        failures=queries.failures(session, pending),
-        measures=[sorted(active), recipe.described()],
-    )
+class _Rows:
+    """A Parquet file ordered by `source_id`, read once from its beginning to its end."""
+
+    def __init__(self, path: Path) -> None:
+        file = pq.ParquetFile(path)
+        self._batches = file.iter_batches(tables.STREAMED_ROWS)
+        self._next = pa.Table.from_batches([], file.schema_arrow)
+
+    def take(self, num: int) -> pa.Table:
+        """The next `num` rows, or what is left."""
+        taken = []
+        while num and self._fill():
+            taken.append(self._split(min(num, self._next.num_rows)))
+            num -= taken[-1].num_rows
+        return pa.concat_tables(taken) if taken else self._next
+
+    def until(self, source_id: str) -> pa.Table:
+        """The next rows up to this source's last."""
+        taken = [self._next.slice(0, 0)]
+        while self._fill():
+            names = self._next["source_id"].to_pylist()
+            taken.append(self._split(bisect_right(names, source_id)))
+            if self._next.num_rows:
+                break
+        return pa.concat_tables(taken)
+
+    def _fill(self) -> bool:
+        """Whether there is a next row."""
+        while not self._next.num_rows:
+            batch = next(self._batches, None)
+            if batch is None:
+                return False
+            self._next = pa.Table.from_batches([batch])
+        return True
+
+    def _split(self, num: int) -> pa.Table:
+        first, self._next = self._next.slice(0, num), self._next.slice(num)
+        return first
+
+
+def plan(
+    session: Session, recipe: Recipe, active: frozenset[str], shard_size: int, folder: Path, *, most: int | None = None
+) -> Plan:
+    """Write what is pending in the `active` stages into an empty folder; at most `most` sources. After `judge`."""
+    gates.recall(session, recipe.steps, active, most=most)
+    num_sources = queries.write_pending(session, folder, recipe.steps, NOUNS_MADE)
+    return Plan(folder=folder, recipe=recipe, active=active, shard_size=shard_size, num_sources=num_sources)

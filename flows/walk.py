@@ -7,10 +7,11 @@ Gates are asked here too, only to spare work on what the warehouse is going to d
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from flows import recipe as recipes
@@ -118,15 +119,23 @@ class _Walker:
     ) -> None:
         self.measure = measure
         self.recipe, self.active, self.shard, self.media = recipe, active, shard, media
-        self.known = dict(shard.known)
-        self.records: dict[str, list[Any]] = defaultdict(list, {noun: [*rows] for noun, rows in shard.records.items()})
+        self.known: dict[str, dict[str, Any]] = defaultdict(dict)
+        """By stage, then by item id: the fact, or `Failed`."""
+        self.facts_of: dict[str, dict[str, Any]] = defaultdict(dict)
+        """By item id, then by stage."""
+        self.records: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        """By noun and the id of the parent that they are made of."""
         self.ledger: list[LedgerRow] = []
         self.facts: dict[str, list[FactRow]] = defaultdict(list)
         self.made: dict[str, list[Any]] = defaultdict(list)
+        for (stage, item_id), outcome in shard.known.items():
+            self._learn(stage, item_id, outcome)
+        for records in shard.records.values():
+            self._keep(records)
 
     def take(self, sources: Sequence[Source]) -> None:
         self.sources = {source.source_id: source for source in sources}
-        self.videos: dict[Path, Video] = {}
+        self.videos: dict[str, Video] = {}
         self.alive: dict[str, dict[str, Any]] = {"source": dict(self.sources)}
         for each in self.recipe.stages:
             self._pass_through(each)
@@ -136,35 +145,38 @@ class _Walker:
     def _pass_through(self, each: RecipeStage) -> None:
         step = each.step
         entering = self.alive[step.noun] if step.noun in self.alive else self._children(step.noun)
+        known = self.known[step.stage]
         if step.stage in self.active:
-            unknown = [record for item_id, record in entering.items() if (step.stage, item_id) not in self.known]
+            unknown = {item_id: record for item_id, record in entering.items() if item_id not in known}
             if unknown:
                 self._measure(each, unknown)
-        self.alive[step.noun] = {item_id: record for item_id, record in entering.items() if self._passes(step, item_id)}
-
-    def _children(self, noun: str) -> dict[str, Any]:
-        parent = PARENTS[noun]
-        return {
-            _id(noun, record): record
-            for record in self.records[noun]
-            if getattr(record, f"{parent}_id") in self.alive[parent]
+        self.alive[step.noun] = {
+            item_id: record for item_id, record in entering.items() if self._passes(step, known.get(item_id))
         }
 
-    def _passes(self, step: Step, item_id: str) -> bool:
-        fact = self.known.get((step.stage, item_id))
+    def _children(self, noun: str) -> dict[str, Any]:
+        name = f"{noun}_id"
+        return {
+            getattr(record, name): record
+            for parent_id in self.alive[PARENTS[noun]]
+            for record in self.records[noun, parent_id]
+        }
+
+    def _passes(self, step: Step, fact: Any) -> bool:
         if fact is None or isinstance(fact, Failed):
             return False
         return all(gate.reason_to_drop(fact) is None for gate in step.gates)
 
-    def _measure(self, each: RecipeStage, records: Sequence[Any]) -> None:
+    def _measure(self, each: RecipeStage, records: Mapping[str, Any]) -> None:
         started = time.monotonic()
-        outcomes = self.measure(each.stage, [self._item(each.step, record) for record in records])
+        keys = [fact_key(each.step, item_id) for item_id in records]
+        items = [self._item(*each_one) for each_one in zip(records, records.values(), keys, strict=True)]
+        outcomes = self.measure(each.stage, items)
         seconds = (time.monotonic() - started) / len(records)
-        for record, outcome in zip(records, outcomes, strict=True):
-            self._note(each.step, _id(each.step.noun, record), outcome, seconds)
+        for item_id, key, outcome in zip(records, keys, outcomes, strict=True):
+            self._note(each.step, item_id, key, outcome, seconds)
 
-    def _note(self, step: Step, item_id: str, outcome: Done[Any] | Failed, seconds: float) -> None:
-        key = fact_key(step, item_id)
+    def _note(self, step: Step, item_id: str, key: str, outcome: Done[Any] | Failed, seconds: float) -> None:
         failure = outcome if isinstance(outcome, Failed) else None
         self.ledger.append(
             LedgerRow(
@@ -175,46 +187,50 @@ class _Walker:
                 outcome="failed" if failure else "done",
                 reason=failure.reason if failure else None,
                 exception=failure.exception if failure else None,
-                attempt=1,
+                attempt=self.shard.attempts.get((step.stage, item_id), 0) + 1,
                 seconds=seconds,
                 shard_id=self.shard.shard_id,
             )
         )
         if isinstance(outcome, Failed):
-            self.known[step.stage, item_id] = outcome
+            self._learn(step.stage, item_id, outcome)
             return
-        self.known[step.stage, item_id] = outcome.fact
+        self._learn(step.stage, item_id, outcome.fact)
         self.facts[step.stage].append(FactRow(fact_key=key, item_id=item_id, fact=outcome.fact))
+        self._keep(outcome.made)
         for record in outcome.made:
-            noun = type(record).__name__.lower()
-            self.records[noun].append(record)
-            self.made[noun].append(record)
+            self.made[type(record).__name__.lower()].append(record)
 
-    def _item(self, step: Step, record: Any) -> SourceItem | ClipItem | CandidateItem:
-        item_id = _id(step.noun, record)
-        outcomes = {each.step.stage: self.known.get((each.step.stage, item_id)) for each in self.recipe.stages}
-        facts = {stage: fact for stage, fact in outcomes.items() if fact is not None and not isinstance(fact, Failed)}
-        shared: dict[str, Any] = {"media": self.media, "facts": facts, "fact_key": fact_key(step, item_id)}
+    def _learn(self, stage: str, item_id: str, outcome: Any) -> None:
+        self.known[stage][item_id] = outcome
+        if not isinstance(outcome, Failed):
+            self.facts_of[item_id][stage] = outcome
+
+    def _keep(self, records: Iterable[Any]) -> None:
+        for record in records:
+            parent_id = record.source_id if isinstance(record, Clip) else record.clip_id
+            self.records[type(record).__name__.lower(), parent_id].append(record)
+
+    def _item(self, item_id: str, record: Any, key: str) -> SourceItem | ClipItem | CandidateItem:
+        shared: dict[str, Any] = {
+            "media": self.media,
+            "facts": MappingProxyType(self.facts_of[item_id]),
+            "fact_key": key,
+        }
         if isinstance(record, Source):
-            return SourceItem(source=record, video=self._video(Path(record.path)), **shared)
+            return SourceItem(source=record, video=self._video(record.path), **shared)
         clip: Clip = self.alive["clip"][record.clip_id] if isinstance(record, Candidate) else record
         shared |= {"source": self.sources[clip.source_id], "clip": clip}
-        shared |= {f"{noun}s": self._of_clip(noun, clip) for noun in ("subject", "reference")}
+        shared |= {f"{noun}s": self.records.get((noun, clip.clip_id), []) for noun in ("subject", "reference")}
         if isinstance(record, Candidate):
             stored = self.media.root / self.media.relative_path(record.sha256)
-            return CandidateItem(candidate=record, video=self._video(stored), **shared)
-        return ClipItem(video=self._video(Path(shared["source"].path)), **shared)
+            return CandidateItem(candidate=record, video=self._video(str(stored)), **shared)
+        return ClipItem(video=self._video(shared["source"].path), **shared)
 
-    def _of_clip(self, noun: str, clip: Clip) -> list[Any]:
-        return [record for record in self.records[noun] if record.clip_id == clip.clip_id]
-
-    def _video(self, path: Path) -> Video:
-        return self.videos.setdefault(path, Video(path))
-
-
-def _id(noun: str, record: Any) -> str:
-    item_id: str = getattr(record, f"{noun}_id")
-    return item_id
+    def _video(self, path: str) -> Video:
+        if path not in self.videos:
+            self.videos[path] = Video(Path(path))
+        return self.videos[path]
 
 
 @lru_cache(maxsize=1)

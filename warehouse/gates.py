@@ -2,7 +2,7 @@
 
 `judge` walks a recipe's steps and fills one table with the verdict on every item that reached each stage:
 
-    pending   no fact yet
+    pending   no fact yet, or failed and reopened
     failed    could not be measured
     dropped   measured, and a gate said no; the reason is the gate's name
     passed    goes on to the next stage
@@ -10,7 +10,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +105,7 @@ def ensure_fact_table(session: Session, step: Step) -> None:
 
 
 _LATEST = """
-    SELECT item_id, fact_key, outcome, reason FROM ledger WHERE stage_key = ?
+    SELECT item_id, fact_key, outcome, reason, attempt FROM ledger WHERE stage_key = ?
     QUALIFY row_number() OVER (PARTITION BY fact_key ORDER BY attempt DESC) = 1
 """
 """What became of the items of one stage, as it is configured, at the last attempt."""
@@ -118,17 +118,27 @@ _SOURCE_OF: Mapping[str, str] = {
 """SQL for the source that each item of a noun comes from."""
 
 
-def recall(session: Session, steps: Sequence[Step]) -> None:
-    """Fill the temporary table `known` (stage, item_id, source_id, fact_key, outcome, reason): all that became of any
-    item at the stages as they are configured now, whether or not it reaches them at present. After `judge`."""
+def recall(session: Session, steps: Sequence[Step], active: Iterable[str], *, most: int | None = None) -> None:
+    """Fill two temporary tables. After `judge`.
+
+    `pending_source` (source_id): sources with something left to measure in the `active` stages, at most `most` of
+    them, the first by id. `known` (stage, item_id, source_id, fact_key, outcome, reason, attempt): all that became of
+    their items at the stages as they are configured now, whether or not they reach them at present.
+    """
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE pending_source AS SELECT DISTINCT source_id FROM verdict"
+        " WHERE verdict = 'pending' AND stage IN (SELECT unnest(?::VARCHAR[])) ORDER BY source_id LIMIT ?",
+        [sorted(active), most if most is not None else 2**62],
+    )
     session.execute(
         "CREATE OR REPLACE TEMP TABLE known (stage VARCHAR, item_id VARCHAR, source_id VARCHAR, fact_key VARCHAR,"
-        " outcome VARCHAR, reason VARCHAR)"
+        " outcome VARCHAR, reason VARCHAR, attempt BIGINT)"
     )
     for step in steps:
         session.execute(
-            f"INSERT INTO known SELECT ?, l.item_id, s.source_id, l.fact_key, l.outcome, l.reason"
-            f" FROM ({_LATEST}) l JOIN ({_SOURCE_OF[step.noun]}) s USING (item_id)",
+            f"INSERT INTO known SELECT ?, l.item_id, s.source_id, l.fact_key, l.outcome, l.reason, l.attempt"
+            f" FROM ({_LATEST}) l JOIN ({_SOURCE_OF[step.noun]}) s USING (item_id)"
+            " SEMI JOIN pending_source USING (source_id)",
             [step.stage, step.stage_key],
         )
 
@@ -185,9 +195,9 @@ def _judgement(step: Step, entering: str) -> str:
             FROM keyed k LEFT JOIN latest l USING (fact_key) LEFT JOIN "{step.table}" f USING (fact_key)
         )
         SELECT ?, ?, item_id, source_id, fact_key,
-            CASE WHEN outcome IS NULL THEN 'pending' WHEN outcome = 'failed' THEN 'failed'
+            CASE WHEN outcome IS NULL OR outcome = 'reopened' THEN 'pending' WHEN outcome = 'failed' THEN 'failed'
                  WHEN why_dropped IS NOT NULL THEN 'dropped' ELSE 'passed' END,
-            CASE WHEN outcome = 'failed' THEN why_failed WHEN outcome IS NOT NULL THEN why_dropped END
+            CASE WHEN outcome = 'failed' THEN why_failed WHEN outcome = 'done' THEN why_dropped END
         FROM measured
     """
 

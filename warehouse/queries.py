@@ -38,11 +38,6 @@ def arrivals(session: Session, dataset: str | None = None) -> list[Row]:
     return _rows(session, "arrivals", {"dataset": dataset})
 
 
-def pending_sources(session: Session, stages: Sequence[str]) -> list[str]:
-    """Sources that have something left to measure, in order of id. After `gates.judge`."""
-    return [row["source_id"] for row in _rows(session, "pending_sources", {"stages": list(stages)})]
-
-
 def unbalanced(session: Session) -> list[Row]:
     """Items that a stage counted twice. After `gates.judge`."""
     return _rows(session, "unbalanced")
@@ -86,33 +81,17 @@ def noun_counts(session: Session) -> Row:
     return _rows(session, "noun_counts")[0]
 
 
-def in_play(
-    session: Session, noun: str, source_ids: Sequence[str] | None = None, *, among: Relation = "verdict"
-) -> pa.Table:
+def in_play(session: Session, noun: str, source_ids: Sequence[str] | None = None) -> pa.Table:
     """Records of a noun that came with a current fact, with their `source_id` first, ordered by it and by id.
 
-    `source_ids` restricts them.
+    `source_ids` restricts them. After `gates.judge`.
     """
-    columns = ", ".join(f'n."{name}"' for name, _ in tables.sql_columns(tables.NOUNS[noun]) if name != "source_id")
-    return session.execute(
-        f"WITH current AS (SELECT DISTINCT fact_key, source_id FROM {among}"
-        " WHERE ?::VARCHAR[] IS NULL OR source_id IN (SELECT unnest(?::VARCHAR[])))"
-        f' SELECT c.source_id, {columns} FROM "{noun}" n JOIN current c USING (fact_key) ORDER BY 1, n.{noun}_id',
-        [source_ids, source_ids],
-    ).to_arrow_table()
+    return _in_play(session, noun, "verdict", source_ids).to_arrow_table()
 
 
-def facts(
-    session: Session, step: Step, source_ids: Sequence[str] | None = None, *, among: Relation = "verdict"
-) -> pa.Table:
-    """Current facts of a stage, with `source_id` and `item_id` first, ordered by them."""
-    columns = ", ".join(f'f."{name}"' for name, _ in tables.sql_columns(step.fact))
-    return session.execute(
-        f'SELECT v.source_id, v.item_id, {columns} FROM "{step.table}" f JOIN {among} v USING (fact_key)'
-        " WHERE v.stage = ? AND (?::VARCHAR[] IS NULL OR v.source_id IN (SELECT unnest(?::VARCHAR[])))"
-        " ORDER BY v.source_id, v.item_id",
-        [step.stage, source_ids, source_ids],
-    ).to_arrow_table()
+def facts(session: Session, step: Step, source_ids: Sequence[str] | None = None) -> pa.Table:
+    """Current facts of a stage, with `source_id` and `item_id` first, ordered by them. After `gates.judge`."""
+    return _facts(session, step, "verdict", source_ids).to_arrow_table()
 
 
 def sources(session: Session, source_ids: Sequence[str]) -> pa.Table:
@@ -120,9 +99,43 @@ def sources(session: Session, source_ids: Sequence[str]) -> pa.Table:
     return session.execute(_sql("sources"), {"source_ids": list(source_ids)}).to_arrow_table()
 
 
-def failures(session: Session, source_ids: Sequence[str]) -> pa.Table:
-    """Items of these sources that failed, with `source_id` first, ordered by it. After `gates.recall`."""
-    return session.execute(_sql("failures"), {"source_ids": list(source_ids)}).to_arrow_table()
+UNFINISHED = "unfinished"
+"""Items that failed, or were reopened after they had."""
+
+
+def write_pending(session: Session, folder: Path, steps: Sequence[Step], nouns: Sequence[str]) -> int:
+    """Write the pending sources and all that is known of them, and give their number. After `gates.recall`.
+
+    Parquet files ordered by `source_id`: `source`, one a noun, one a stage, and `UNFINISHED`. Rows are streamed:
+    what is pending may be more than fits into memory.
+    """
+    num_sources = tables.write_parquet(session.execute(_sql("pending_sources")), folder / "source.parquet")
+    tables.write_parquet(session.execute(_sql("unfinished")), folder / f"{UNFINISHED}.parquet")
+    for noun in nouns:
+        tables.write_parquet(_in_play(session, noun, "known"), folder / f"{noun}.parquet")
+    for step in steps:
+        tables.write_parquet(_facts(session, step, "known"), folder / f"{step.table}.parquet")
+    return num_sources
+
+
+def _in_play(session: Session, noun: str, among: Relation, source_ids: Sequence[str] | None = None) -> Session:
+    columns = ", ".join(f'n."{name}"' for name, _ in tables.sql_columns(tables.NOUNS[noun]) if name != "source_id")
+    return session.execute(
+        f"WITH current AS (SELECT DISTINCT fact_key, source_id FROM {among}"
+        " WHERE ?::VARCHAR[] IS NULL OR source_id IN (SELECT unnest(?::VARCHAR[])))"
+        f' SELECT c.source_id, {columns} FROM "{noun}" n JOIN current c USING (fact_key) ORDER BY 1, n.{noun}_id',
+        [source_ids, source_ids],
+    )
+
+
+def _facts(session: Session, step: Step, among: Relation, source_ids: Sequence[str] | None = None) -> Session:
+    columns = ", ".join(f'f."{name}"' for name, _ in tables.sql_columns(step.fact))
+    return session.execute(
+        f'SELECT v.source_id, v.item_id, {columns} FROM "{step.table}" f JOIN {among} v USING (fact_key)'
+        " WHERE v.stage = ? AND (?::VARCHAR[] IS NULL OR v.source_id IN (SELECT unnest(?::VARCHAR[])))"
+        " ORDER BY v.source_id, v.item_id",
+        [step.stage, source_ids, source_ids],
+    )
 
 
 def identities_of_clips(session: Session) -> list[Row]:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from warehouse.gates import Step, ensure_fact_table
 
 HIDDEN = "."
 """Folders still being written begin with it."""
+PLAN = f"{HIDDEN}plan-"
+"""Folders that hold what a run has before it; of no use after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class LedgerRow:
     stage_key: str
     item_id: str
     outcome: str
-    """`done` or `failed`."""
+    """`done` or `failed`; `reopened` where a person asked for another attempt (`flows.retry`)."""
     reason: str | None
     exception: str | None
     attempt: int
@@ -96,17 +99,21 @@ def _appear(hidden: Path, target: Path) -> None:
             raise
 
 
-def commit(warehouse: Warehouse, staged: Path, steps: Sequence[Step]) -> None:
-    """Merge one staged folder in one transaction, then clear it away."""
+def commit(warehouse: Warehouse, staged: Sequence[Path], steps: Sequence[Step]) -> None:
+    """Merge staged folders in one transaction, then clear them away."""
     with warehouse.transaction() as session:
         merge(session, staged, {step.table: step for step in steps})
-    shutil.rmtree(staged)
+    for folder in staged:
+        shutil.rmtree(folder)
 
 
-def merge(session: Session, staged: Path, steps: Mapping[str, Step]) -> None:
-    """Merge a staged folder's files; `steps` by the name of their fact table."""
-    for path in sorted(staged.glob("*.parquet")):
-        name, rows = path.stem, pq.read_table(path)
+def merge(session: Session, staged: Sequence[Path], steps: Mapping[str, Step]) -> None:
+    """Merge the files of staged folders, each table's together; `steps` by the name of their fact table."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(path for folder in staged for path in folder.glob("*.parquet")):
+        files[path.stem].append(path)
+    for name, paths in sorted(files.items()):
+        rows = pa.concat_tables(map(pq.read_table, paths))
         if name == "ledger":
             committed = pa.array([datetime.now(UTC).replace(tzinfo=None)] * rows.num_rows, pa.timestamp("us"))
             tables.merge(session, name, rows.append_column("committed_at", committed), keys=["fact_key", "attempt"])

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from dataclasses import fields
 from enum import Enum
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from warehouse.database import Session
 from warehouse.records import Candidate, Clip, Label, Pair, Reference, Source, Subject, Vote
@@ -25,6 +27,9 @@ NOUNS: Mapping[str, type[Any]] = {
 }
 
 RATIONAL = pa.struct([("num", pa.int64()), ("den", pa.int64())])
+
+STREAMED_ROWS = 8192
+"""Rows in memory at a time where many are written or read."""
 
 RecordT = TypeVar("RecordT")
 
@@ -44,12 +49,9 @@ def sql_columns(record_type: type[Any]) -> tuple[tuple[str, str], ...]:
 
 def to_arrow(record_type: type[Any], records: Iterable[Any]) -> pa.Table:
     """Records as a table."""
-    names = [field.name for field in fields(record_type)]
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for record in records:
-        for name in names:
-            columns[name].append(_plain(getattr(record, name)))
-    return pa.table(columns, schema=schema(record_type))
+    rows = list(records)
+    columns = schema(record_type)
+    return pa.table([_array(column, [getattr(row, column.name) for row in rows]) for column in columns], schema=columns)
 
 
 def from_arrow(record_type: type[RecordT], table: pa.Table) -> list[RecordT]:
@@ -58,6 +60,17 @@ def from_arrow(record_type: type[RecordT], table: pa.Table) -> list[RecordT]:
     restore = {field.name: _restorer(hints[field.name]) for field in fields(record_type)}  # type: ignore[arg-type]
     rows = table.select(list(restore)).to_pylist()
     return [record_type(**{name: restore[name](value) for name, value in row.items()}) for row in rows]
+
+
+def write_parquet(cursor: Session, path: Path) -> int:
+    """Stream what was asked into a file, piece by piece, and give the number of rows."""
+    reader = cursor.to_arrow_reader(STREAMED_ROWS)
+    num_rows = 0
+    with pq.ParquetWriter(path, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            num_rows += batch.num_rows
+    return num_rows
 
 
 def insert(session: Session, table: str, rows: pa.Table) -> None:
@@ -145,12 +158,13 @@ def _sql_type(arrow_type: pa.DataType) -> str:
     }[arrow_type]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return {"num": value.numerator, "den": value.denominator}
-    if isinstance(value, Enum):
-        return value.value
-    return value
+def _array(column: pa.Field, values: list[Any]) -> pa.Array:
+    if column.type == RATIONAL:
+        parts = [value if value is None else {"num": value.numerator, "den": value.denominator} for value in values]
+        return pa.array(parts, column.type)
+    if column.type == pa.string():
+        return pa.array([value.value if isinstance(value, Enum) else value for value in values], column.type)
+    return pa.array(values, column.type)
 
 
 def _restorer(hint: Any) -> Any:

@@ -46,15 +46,17 @@ def test_migrations_facts_gates_and_merges_work_on_a_ducklake(lake: Session, tmp
     for source in sources:
         lake.execute("INSERT INTO listing VALUES ('sample', ?, ?, NULL)", [source.path, source.source_id])
 
-    for _ in range(2):
+    for run in range(2):
         gates.judge(lake, recipe.steps)
         active = recipe.of_flow("curate") | recipe.of_flow("generate")
-        for shard in plan(lake, recipe, active, shard_size=2):
+        folder = tmp_path / f"plan_{run}"
+        folder.mkdir()
+        for shard in plan(lake, recipe, active, 2, folder):
             rows = walk(recipe, active, shard, MediaStore(tmp_path / "media"))
             staged = staging.stage(tmp_path / "staging", shard.shard_id, rows)
             for _ in range(2):
                 lake.begin()
-                staging.merge(lake, staged, {step.table: step for step in recipe.steps})
+                staging.merge(lake, [staged], {step.table: step for step in recipe.steps})
                 lake.commit()
 
     gates.judge(lake, recipe.steps)

@@ -79,7 +79,7 @@ def contents(warehouse: Warehouse) -> dict[str, Sequence[Any]]:
 def test_a_staged_shard_is_committed_whole_and_cleared_away(warehouse: Warehouse, folder: Path) -> None:
     staged = stage(folder, "shard_1", a_shard("one", "two", "broken"))
     assert staged == folder / "shard_1"
-    commit(warehouse, staged, [STEP])
+    commit(warehouse, [staged], [STEP])
     found = contents(warehouse)
     assert [len(found[name]) for name in ("ledger", "fact", "clip")] == [3, 2, 2]
     assert list(folder.iterdir()) == []
@@ -88,7 +88,7 @@ def test_a_staged_shard_is_committed_whole_and_cleared_away(warehouse: Warehouse
 def test_a_shard_of_failures_alone_has_a_ledger_and_nothing_else(warehouse: Warehouse, folder: Path) -> None:
     staged = stage(folder, "shard_1", a_shard("broken"))
     assert [path.name for path in staged.iterdir()] == ["ledger.parquet"]
-    commit(warehouse, staged, [STEP])
+    commit(warehouse, [staged], [STEP])
     with warehouse.session() as session:
         assert session.execute("SELECT outcome, reason FROM ledger").fetchall() == [("failed", "truncated")]
 
@@ -96,19 +96,19 @@ def test_a_shard_of_failures_alone_has_a_ledger_and_nothing_else(warehouse: Ware
 def test_a_shard_committed_twice_changes_nothing(warehouse: Warehouse, folder: Path) -> None:
     staged = stage(folder, "shard_1", a_shard("one", "two"))
     shutil.copytree(staged, folder / "copy")
-    commit(warehouse, staged, [STEP])
+    commit(warehouse, [staged], [STEP])
     before = contents(warehouse)
-    commit(warehouse, folder / "copy", [STEP])
+    commit(warehouse, [folder / "copy"], [STEP])
     assert contents(warehouse) == before
 
 
 def test_a_committer_killed_between_merge_and_clearing_away_costs_nothing(warehouse: Warehouse, folder: Path) -> None:
     staged = stage(folder, "shard_1", a_shard("one", "two"))
     with warehouse.transaction() as session:
-        staging.merge(session, staged, {STEP.table: STEP})
+        staging.merge(session, [staged], {STEP.table: STEP})
     before = contents(warehouse)
     assert leftovers(folder) == [staged]
-    commit(warehouse, staged, [STEP])
+    commit(warehouse, [staged], [STEP])
     assert contents(warehouse) == before
     assert leftovers(folder) == []
 
@@ -119,7 +119,7 @@ def test_a_commit_that_breaks_leaves_nothing_in_the_warehouse_and_the_shard_wher
     staged = stage(folder, "shard_1", a_shard("one"))
     (staged / "zzz.parquet").write_bytes(b"no parquet at all")
     with pytest.raises(Exception, match="Parquet"):
-        commit(warehouse, staged, [STEP])
+        commit(warehouse, [staged], [STEP])
     assert staged.is_dir()
     with warehouse.session() as session:
         assert session.execute("SELECT count(*) FROM ledger").fetchone() == (0,)

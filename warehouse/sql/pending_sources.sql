@@ -1,5 +1,5 @@
--- One row a source that has an item without a fact in one of the stages. Parameter: $stages; reads `verdict`.
-select distinct source_id
-from verdict
-where verdict = 'pending' and stage in (select unnest($stages::varchar[]))
+-- One row a source with something left to measure. No parameters; reads `pending_source`.
+select s.*
+from source s
+semi join pending_source using (source_id)
 order by source_id
