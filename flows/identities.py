@@ -10,6 +10,9 @@ from warehouse import gates, ids, queries, tables
 from warehouse.database import Session
 from warehouse.records import Subject
 
+BLOCK = 2048
+"""Subjects compared with all before them at a time: what is in memory is this many rows of similarities."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectIdentity:
@@ -43,13 +46,20 @@ def grouped(subjects: Sequence[Subject], same_person_similarity: float) -> Mappi
 
 def _linked(subjects: Sequence[Subject], similarity: float) -> dict[str, str]:
     """Each subject's least linked subject id, by vectors of one recogniser."""
-    vectors = np.array([subject.identity_vector for subject in subjects])
+    vectors = np.array([subject.identity_vector for subject in subjects], np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    group = np.arange(len(subjects))
-    for row, vector in enumerate(vectors):
-        alike = [row, *np.flatnonzero(vectors[:row] @ vector >= similarity)]
-        joined = np.isin(group, group[alike])
-        group[joined] = group[joined].min()
-    return {
-        subject.subject_id: subjects[first].subject_id for subject, first in zip(subjects, group.tolist(), strict=True)
-    }
+    leader = list(range(len(subjects)))
+    for start in range(0, len(subjects), BLOCK):
+        alike = vectors[start : start + BLOCK] @ vectors[: start + BLOCK].T >= similarity
+        for row, column in np.argwhere(np.tril(alike, start - 1)).tolist():
+            one, other = sorted((_first(leader, start + row), _first(leader, column)))
+            leader[other] = one
+    return {subject.subject_id: subjects[_first(leader, place)].subject_id for place, subject in enumerate(subjects)}
+
+
+def _first(leader: list[int], place: int) -> int:
+    """The first of a subject's group; the way there is made shorter as it is gone."""
+    while leader[place] != place:
+        leader[place] = leader[leader[place]]
+        place = leader[place]
+    return place

@@ -36,6 +36,11 @@ class Progress:
         start = "\r\x1b[K" if sys.stderr.isatty() else ""
         self._write(f"{start}{self.step:<14} {text} ({time.monotonic() - self.started:.1f} s)\n")
 
+    def warn(self, text: str) -> None:
+        """What a person should look at; on a line of its own."""
+        start = "\r\x1b[K" if sys.stderr.isatty() else ""
+        self._write(f"{start}{self.step:<14} {text}\n")
+
     def _write(self, text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()

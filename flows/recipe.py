@@ -13,8 +13,8 @@ from warehouse import ids
 from warehouse.errors import BadRecipe
 from warehouse.gates import PARENTS, Gate, Step
 
-FLOWS = ("curate", "generate")
-"""The flows that run stages."""
+FLOWS = ("curate", "gather", "generate")
+"""The flows that run stages. Those of `gather` look at all items together, once `curate` has measured each alone."""
 
 NOUN_OF: Mapping[type, str] = {SourceItem: "source", ClipItem: "clip", CandidateItem: "candidate"}
 
@@ -25,7 +25,7 @@ class RecipeStage:
 
     stage: Stage[Any, Any]
     flow: str
-    """Which flow runs it: `curate` or `generate`."""
+    """Which of `FLOWS` runs it."""
     step: Step
     """Its face towards the warehouse: key, table, gates."""
 
@@ -37,7 +37,7 @@ class Recipe:
     profile: str
     stages: tuple[RecipeStage, ...]
     options: Mapping[str, Any]
-    """Every other table of the profile: identities, pairs, judge, votes, training, reward, policy."""
+    """Every other table of the profile: identities, pairs, judge, votes, labels, training, reward, policy."""
 
     def __post_init__(self) -> None:
         nouns: set[str] = set()
@@ -55,6 +55,8 @@ class Recipe:
     def key(self) -> str:
         """Digest of all that decides what a snapshot holds; how models are trained from it is not among that."""
         decisive = {name: self.options.get(name) for name in ("identities", "pairs", "judge", "votes")}
+        if "labels" in self.options:
+            decisive["labels"] = self.options["labels"]
         return ids.digest([self.described(), decisive])
 
     def described(self) -> list[Any]:
@@ -96,10 +98,15 @@ def load(profile: str) -> Recipe:
     return Recipe(profile=profile, stages=tuple(stages), options=data)
 
 
+def tables_of(profile: str) -> Mapping[str, Any]:
+    """A profile as it is written, nothing built. `BadRecipe` where there is none."""
+    return _read(profile)
+
+
 def stage_key(stage: Stage[Any, Any], needed_keys: Sequence[str]) -> str:
-    """Digest of name, version, parameters, weights, and of the stages whose facts it reads."""
+    """Digest of name, class, version, parameters, weights, and of the stages whose facts it reads."""
     parameters = {field.name: _content(getattr(stage, field.name)) for field in fields(stage)}  # type: ignore[arg-type]
-    return ids.digest([stage.name, stage.version, parameters, list(needed_keys)])
+    return ids.digest([stage.name, type(stage).__name__, stage.version, parameters, list(needed_keys)])
 
 
 def _content(value: Any) -> Any:
@@ -139,18 +146,21 @@ def _read(profile: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def build(table: Mapping[str, Any], *, apart: Sequence[str] = ()) -> Any:
-    """The object that `use = "module:Class"` names, its other keys given as fields; tables among them likewise."""
+    """The object that `use = "module:Class"` names, its other keys given as fields; tables among them likewise, and
+    tables in a list."""
     target = table.get("use", "")
     module_name, _, class_name = target.partition(":")
-    values = {
-        name: build(value) if isinstance(value, dict) else value
-        for name, value in table.items()
-        if name not in ("use", *apart)
-    }
+    values = {name: _built(value) for name, value in table.items() if name not in ("use", *apart)}
     try:
         return getattr(importlib.import_module(module_name), class_name)(**values)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise BadRecipe(f"{target or 'a stage without `use`'}: {error}") from error
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, dict):
+        return build(value)
+    return [_built(each) for each in value] if isinstance(value, list) else value
 
 
 def _needs(stage: Stage[Any, Any], known: Mapping[str, str]) -> Sequence[str]:

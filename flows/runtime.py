@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from prefect.context import FlowRunContext
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
+from flows.drift import drifts
 from flows.executors import Executor, WorkerDied, executor
 from flows.progress import Progress
 from flows.recipe import Recipe
@@ -48,6 +50,7 @@ def measure_pending(
     `most` sources at most, the first by id: an id is a digest, so these are a random sample of what is pending.
     Where there is nothing to measure, neither a worker nor Prefect is started.
     """
+    since = datetime.now(UTC).replace(tzinfo=None)
     active = recipe.of_flow(flow)
     work = Work(
         profile=recipe.profile,
@@ -69,6 +72,9 @@ def measure_pending(
         with settings.warehouse.session() as session:
             gates.judge(session, recipe.steps, dataset=dataset)
             check_balance(session, recipe, active if most is None else frozenset())
+            for drift in drifts(session, since) if num_new else ():
+                progress.warn(str(drift))
+                log.warning("%s", drift)
     return num_new
 
 

@@ -19,6 +19,8 @@ from flows.stages.stage import CandidateItem, ClipItem, Done, Failed, SourceItem
 from tests import factories
 from warehouse import ids
 
+TROUBLE = "raises"
+"""The caption that goes wrong in `cut`."""
 MEASURED: list[tuple[str, str]] = []
 """(stage, item id) of everything measured in this process, in order."""
 
@@ -46,7 +48,7 @@ class Cut:
     num_clips: int = 2
 
     def __call__(self, batch: Sequence[SourceItem], /) -> Sequence[Done[CutFact] | Failed]:
-        if any(item.source.caption == "raises" for item in batch):
+        if any(item.source.caption == TROUBLE for item in batch):
             raise RuntimeError("cannot be cut")
         return [self._outcome(item) for item in batch]
 

@@ -20,6 +20,13 @@ PATIENCE_S = 10.0
 """How long to wait for another process's commit before giving up; a commit of one shard takes well under a second."""
 
 
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoload_known_extensions": False,
+    "memory_limit": "2GB",  # what does not fit lies beside the warehouse's file meanwhile
+    "preserve_insertion_order": False,  # every question that needs an order asks for it
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Warehouse:
     """Where the rows are: a DuckDB file, named by a path or by `duckdb:///path`."""
@@ -66,7 +73,7 @@ def _connect(path: Path, patience_s: float) -> Session:
     give_up = time.monotonic() + patience_s
     while True:
         try:
-            connection = duckdb.connect(str(path), config={"autoload_known_extensions": False})
+            connection = duckdb.connect(str(path), config=_CONFIG)
             connection.execute("SET TimeZone = 'UTC'")
             return connection
         except duckdb.Error as error:

@@ -105,10 +105,13 @@ def ensure_fact_table(session: Session, step: Step) -> None:
 
 
 _LATEST = """
-    SELECT item_id, fact_key, outcome, reason, attempt FROM ledger WHERE stage_key = ?
-    QUALIFY row_number() OVER (PARTITION BY fact_key ORDER BY attempt DESC) = 1
+    SELECT l.item_id, l.fact_key, l.outcome, l.reason, l.attempt FROM ledger l
+    ANTI JOIN (SELECT fact_key, attempt FROM ledger WHERE attempt > 1) later
+        ON later.fact_key = l.fact_key AND later.attempt > l.attempt
+    WHERE l.stage_key = ?
 """
-"""What became of the items of one stage, as it is configured, at the last attempt."""
+"""What became of the items of one stage, as it is configured, at the last attempt. Few items have a second one, so
+that this costs less than putting all attempts in order."""
 
 _SOURCE_OF: Mapping[str, str] = {
     "source": "SELECT source_id AS item_id, source_id FROM source",
@@ -173,8 +176,8 @@ def _entering(step: Step, last_of_noun: Mapping[str, Step], dataset: str | None)
     return (
         f"SELECT n.{step.noun}_id AS item_id, p.source_id FROM {step.noun} n"
         f" JOIN verdict p ON p.item_id = n.{parent}_id AND p.stage = ? AND p.verdict = 'passed'"
-        " WHERE n.fact_key IN (SELECT fact_key FROM verdict)",
-        [last_of_noun[parent].stage],
+        " WHERE n.fact_key IN (SELECT fact_key FROM verdict WHERE noun = ?)",
+        [last_of_noun[parent].stage, parent],
     )
 
 
@@ -188,11 +191,13 @@ def _judgement(step: Step, entering: str) -> str:
     return f"""
         INSERT INTO verdict
         WITH entering AS ({entering}),
-        keyed AS (SELECT item_id, source_id, sha256(? || item_id) AS fact_key FROM entering),
         latest AS ({_LATEST}),
         measured AS (
-            SELECT k.item_id, k.source_id, k.fact_key, l.outcome, l.reason AS why_failed, {dropped} AS why_dropped
-            FROM keyed k LEFT JOIN latest l USING (fact_key) LEFT JOIN "{step.table}" f USING (fact_key)
+            SELECT e.item_id, e.source_id, coalesce(l.fact_key, sha256(? || e.item_id)) AS fact_key, l.outcome,
+                l.reason AS why_failed, {dropped} AS why_dropped
+            FROM entering e
+            LEFT JOIN latest l USING (item_id)
+            LEFT JOIN "{step.table}" f ON f.fact_key = l.fact_key
         )
         SELECT ?, ?, item_id, source_id, fact_key,
             CASE WHEN outcome IS NULL OR outcome = 'reopened' THEN 'pending' WHEN outcome = 'failed' THEN 'failed'

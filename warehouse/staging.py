@@ -115,13 +115,18 @@ def merge(session: Session, staged: Sequence[Path], steps: Mapping[str, Step]) -
     for name, paths in sorted(files.items()):
         rows = pa.concat_tables(map(pq.read_table, paths))
         if name == "ledger":
-            committed = pa.array([datetime.now(UTC).replace(tzinfo=None)] * rows.num_rows, pa.timestamp("us"))
-            tables.merge(session, name, rows.append_column("committed_at", committed), keys=["fact_key", "attempt"])
+            append_ledger(session, rows)
         elif name in steps:
             ensure_fact_table(session, steps[name])
             tables.merge(session, name, rows, keys=["fact_key"])
         else:
             tables.merge(session, name, rows, keys=[f"{name}_id", "fact_key"])
+
+
+def append_ledger(session: Session, rows: pa.Table) -> None:
+    """Put rows of `LedgerRow` on record, with the time of now (UTC). Those that are there already stay as they are."""
+    committed = pa.array([datetime.now(UTC).replace(tzinfo=None)] * rows.num_rows, pa.timestamp("us"))
+    tables.merge(session, "ledger", rows.append_column("committed_at", committed), keys=["fact_key", "attempt"])
 
 
 def leftovers(folder: Path) -> list[Path]:
