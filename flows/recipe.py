@@ -128,7 +128,8 @@ def _stage(table: Mapping[str, Any], known: Mapping[str, str]) -> Stage[Any, Any
 
 
 def _read(profile: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The tables of a profile, over those of the one it `extends`; its stages, where it has any, replace them all."""
+    """The tables of a profile, over those of the one it `extends`. Its stages, where it has any, replace them all; a
+    table `[change.STAGE]` replaces what it names of one stage, an engine or its gates, and leaves the rest."""
     if profile in above:
         raise BadRecipe(f"profile {profile} extends itself")
     path = Path(profile) if profile.endswith(".toml") else resources.files("flows.profiles") / f"{profile}.toml"
@@ -140,20 +141,46 @@ def _read(profile: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BadRecipe(f"profile {profile}: {error}") from error
     below = _read(data.pop("extends"), (*above, profile)) if "extends" in data else {}
-    return below | {
+    changes = data.pop("change", {})
+    merged = below | {
         name: below.get(name, {}) | table if isinstance(table, dict) else table for name, table in data.items()
     }
+    for name, change in changes.items():
+        merged["stage"] = _changed(merged.get("stage", []), name, change, profile)
+    return merged
+
+
+def _changed(
+    stages: Sequence[dict[str, Any]], name: str, change: Mapping[str, Any], profile: str
+) -> list[dict[str, Any]]:
+    """The stages with one of them changed. With another `use` it is another stage: only its flow and gates stay."""
+    names = [_target(table).name for table in stages]
+    if name not in names:
+        raise BadRecipe(f"profile {profile} changes stage {name}, which there is not; there are {', '.join(names)}")
+    place = names.index(name)
+    before = stages[place]
+    kept = {key: before[key] for key in ("flow", "gate") if key in before} if "use" in change else before
+    return [*stages[:place], {**kept, **change}, *stages[place + 1 :]]
 
 
 def build(table: Mapping[str, Any], *, apart: Sequence[str] = ()) -> Any:
     """The object that `use = "module:Class"` names, its other keys given as fields; tables among them likewise, and
     tables in a list."""
-    target = table.get("use", "")
-    module_name, _, class_name = target.partition(":")
     values = {name: _built(value) for name, value in table.items() if name not in ("use", *apart)}
+    target = _target(table)
     try:
-        return getattr(importlib.import_module(module_name), class_name)(**values)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        return target(**values)
+    except (TypeError, ValueError) as error:
+        raise BadRecipe(f"{table['use']}: {error}") from error
+
+
+def _target(table: Mapping[str, Any]) -> Any:
+    """What a table's `use` names."""
+    target = table.get("use", "")
+    module_name, _, name = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise BadRecipe(f"{target or 'a stage without `use`'}: {error}") from error
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from flows import recipe as recipes
 from flows.recipe import Recipe
-from tests.fake_stages import PROFILE, write_profile
+from tests.fake_stages import PROFILE, Cut, write_profile
 from warehouse.errors import BadRecipe
 
 STAGE = '[[stage]]\nuse = "tests.fake_stages:Cut"\nflow = "curate"\n'
@@ -32,12 +32,12 @@ def changed(folder: Path, **override: object) -> set[str]:
     return {stage for stage in before if before[stage] != after[stage]}
 
 
-@pytest.mark.parametrize("profile", ["embedded", "drawn"])
+@pytest.mark.parametrize("profile", ["embedded", "drawn", "opens2v"])
 def test_the_shipped_profiles_load_and_their_stages_walk_from_sources_to_candidates(profile: str) -> None:
     recipe = recipes.load(profile)
     nouns = [step.noun for step in recipe.steps]
     assert nouns == sorted(nouns, key=["source", "clip", "candidate"].index)
-    assert recipe.of_flow("curate") | recipe.of_flow("generate") == {step.stage for step in recipe.steps}
+    assert set().union(*map(recipe.of_flow, recipes.FLOWS)) == {step.stage for step in recipe.steps}
 
 
 def test_a_profile_that_extends_another_changes_what_it_names_and_nothing_else() -> None:
@@ -46,6 +46,28 @@ def test_a_profile_that_extends_another_changes_what_it_names_and_nothing_else()
     differing = {name for name in embedded.options if drawn.options[name] != embedded.options[name]}
     assert differing == {"identities"}
     assert drawn.key != embedded.key
+
+
+def test_one_line_switches_an_engine_and_leaves_everything_else(tmp_path: Path) -> None:
+    write_profile(tmp_path / "below.toml")
+    ruler = 'ruler = { use = "tests.fake_stages:Ruler", revision = "2" }'
+    changed = loaded(tmp_path, f'extends = "{tmp_path / "below.toml"}"\n[change.size]\n{ruler}\n')
+    before = recipes.load(str(tmp_path / "below.toml"))
+    assert {name for name, key in keys(changed).items() if key != keys(before)[name]} == {"size", "copy", "look"}
+    assert [step.gates for step in changed.steps] == [step.gates for step in before.steps]
+
+
+def test_another_class_in_a_stage_s_place_keeps_its_flow_and_gates_and_no_field(tmp_path: Path) -> None:
+    write_profile(tmp_path / "below.toml", num_clips=3)
+    changed = loaded(tmp_path, f'extends = "{tmp_path / "below.toml"}"\n[change.cut]\nuse = "tests.fake_stages:Cut"\n')
+    assert changed.stages[0].stage == Cut()
+    assert changed.stages[0].flow == "curate"
+
+
+def test_a_change_of_a_stage_that_there_is_not_names_those_there_are(tmp_path: Path) -> None:
+    write_profile(tmp_path / "below.toml")
+    with pytest.raises(BadRecipe, match="there are cut, size, copy, look"):
+        loaded(tmp_path, f'extends = "{tmp_path / "below.toml"}"\n[change.cot]\nnum_clips = 1\n')
 
 
 def test_a_recipe_read_twice_has_the_same_keys(tmp_path: Path) -> None:
@@ -88,7 +110,7 @@ def test_an_unknown_gate_is_refused_and_the_known_ones_are_named() -> None:
 
 
 def test_an_unknown_profile_is_refused_and_the_known_ones_are_named() -> None:
-    with pytest.raises(BadRecipe, match="'embeded' is no profile; take drawn, embedded or the path"):
+    with pytest.raises(BadRecipe, match=r"'embeded' is no profile; take drawn, embedded, opens2v.* or the path"):
         recipes.load("embeded")
 
 
@@ -101,8 +123,8 @@ def test_an_unknown_profile_is_refused_and_the_known_ones_are_named() -> None:
         ('[[stage]]\nuse = "tests.fake_stages:Cutt"\nflow = "curate"\n', "no attribute 'Cutt'"),
         ('[[stage]]\nuse = "tests.fake_stages:Ruler"\nflow = "curate"\nrevision = "1"\n', "is no stage"),
         (STAGE + "num_clipps = 3\n", "num_clipps"),
-        ('[[stage]]\nuse = "tests.fake_stages:Cut"\n', "flow = None; take one of curate, generate"),
-        (STAGE.replace("curate", "curat"), "flow = 'curat'; take one of curate, generate"),
+        ('[[stage]]\nuse = "tests.fake_stages:Cut"\n', "flow = None; take one of curate, gather, generate"),
+        (STAGE.replace("curate", "curat"), "flow = 'curat'; take one of curate, gather, generate"),
         (STAGE + STAGE, "two stages are called cut"),
         (SIZE, "stage size takes clips, but no stage before it takes sources"),
         ('[[stage]]\nuse = "tests.fake_stages:Copy"\nflow = "generate"\n', "stage copy needs stage size"),
