@@ -63,12 +63,18 @@ def reference(**override: Any) -> Reference:
         "clip_id": "clip_1",
         "fact_key": "fact_references",
         "view": "crop",
+        "synthesizer": None,
+        "prompt": None,
         "is_resynthesised": False,
         "sha256": SHA,
         "width_px": 128,
         "height_px": 128,
+        "face_px": 45.0,
+        "sharpness": 120.0,
+        "copy_paste_score": 1.0,
         "identity_score": 1.0,
         "identity_vector": (1.0, 0.0, 0.0),
+        "is_chosen": True,
     }
     return Reference(**(values | override))
 

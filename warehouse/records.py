@@ -41,18 +41,28 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One video file with the caption that came with it."""
+    """One video file with the caption that came with it; where a data set has rows, one row of it."""
 
     source_id: str
     dataset: str
     path: str
-    """Absolute path of the file, inside the dataset's root."""
+    """Absolute path of the file, inside the dataset's root; of a file in a tar: of the tar, or its first split."""
     sha256: str
+    """Of the video file's bytes, in a tar too."""
     num_bytes: int
     caption: str | None
     """None: no caption came with the file."""
     extra: str | None
     """What else the data set said about it: a JSON object, kept as it came."""
+    member: str | None = None
+    """The file's name inside the tar; None: `path` is the file itself."""
+    offset: int | None = None
+    """Byte of the tar, all splits joined, at which the file begins; None: `path` is the file itself."""
+    annotation_sha256: str | None = None
+    """A Parquet file of the media store, with what the data set says of a few hundred sources
+    (`flows.stages.annotated`); None: it says nothing but the caption."""
+    annotation_row: int | None = None
+    """0-based row in that file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +125,27 @@ class Reference:
     fact_key: str
     view: str
     """`crop`, or the name of the view or prompt that made it."""
+    synthesizer: str | None
+    """Engine or model that made it; None: it was cut out of a frame."""
+    prompt: str | None
+    """The words that a model was given; None: none."""
     is_resynthesised: bool
     """True only where a generative model drew it anew."""
     sha256: str
     width_px: int
     height_px: int
+    face_px: float | None
+    """Width of its face in its own pixels; None: no face could be read in it."""
+    sharpness: float | None
+    """Variance of its face's Laplacian (of the whole picture where no face was read), higher is sharper; None: it was
+    made before this was measured."""
+    copy_paste_score: float | None
+    """1: it is cut out of the frames looked at; 0: it is like none of them. None: nothing to compare."""
     identity_score: float | None
     """Cosine similarity of its face to the subject's identity vector; None: no face could be read in it."""
     identity_vector: tuple[float, ...] | None
+    is_chosen: bool
+    """The one that stands for its subject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +189,7 @@ class Vote:
     annotator: str
     origin: Origin
     outcome: Outcome | None
-    """None: the annotator declared a video broken, so that the vote says nothing of the pair."""
+    """None: a person declared a video broken, or a model abstained; the vote says nothing of the pair."""
     is_known: bool
     """False: the annotator is not on the roll; the vote is kept and never counted."""
     cast_at: str
@@ -187,7 +210,7 @@ class Label:
     outcome: Outcome | None
     """None: not settled; `reason` says why."""
     reason: str
-    """`majority`, or `no votes`, `too few votes`, `split`."""
+    """`majority`, or `no votes`, `too few votes`, `split`; `original by default` where nobody was asked."""
     origin: Origin | None
     """Of the votes it was settled from; None: there were none."""
     num_votes: int

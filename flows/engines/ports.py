@@ -8,12 +8,14 @@ changes whenever its weights or its code may answer differently; it is part of e
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.stages.frames import Frame
+from flows.stages.frames import Frame, Proxy
+from flows.stages.stage import Failed
 from warehouse.records import Box
 
 Picture = NDArray[np.uint8]
@@ -58,8 +60,14 @@ class View:
     """A picture of a subject made from another."""
 
     name: str
+    """Of the view, or of the prompt."""
     picture: Picture
     is_resynthesised: bool
+    """True only where a generative model drew it anew."""
+    synthesizer: str | None
+    """Engine or model that made it; None: it was cut out of a frame."""
+    prompt: str | None = None
+    """The words that the model was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ class Generated:
 class ShotDetector(Protocol):
     revision: str
 
-    def cuts(self, frames: Iterator[Frame]) -> Sequence[int]:
+    def cuts(self, frames: Iterator[Proxy]) -> Sequence[int]:
         """Indices of the first frame of every new shot, ascending, without 0."""
         ...
 
@@ -98,7 +106,9 @@ class ShotDetector(Protocol):
 class CaptionParser(Protocol):
     revision: str
 
-    def parse(self, captions: Sequence[str]) -> Sequence[ParsedCaption]: ...
+    def parse(self, captions: Sequence[str]) -> Sequence[ParsedCaption | Failed]:
+        """What each caption says, in order; `Failed`: it could not be parsed."""
+        ...
 
 
 class FaceReader(Protocol):
@@ -110,6 +120,14 @@ class FaceReader(Protocol):
 
     def read(self, pictures: Sequence[Picture], *, with_vectors: bool) -> Sequence[tuple[Face, ...]]:
         """The faces of each picture, left to right."""
+        ...
+
+
+class FrontalChecker(Protocol):
+    revision: str
+
+    def check(self, pictures: Sequence[Picture]) -> Sequence[bool | Failed | None]:
+        """Whether each picture clearly shows a face from the front; None: it is not sure; `Failed`: no answer."""
         ...
 
 
@@ -130,9 +148,17 @@ class Segmenter(Protocol):
 
 
 class Synthesizer(Protocol):
-    revision: str
+    @property
+    def revision(self) -> str: ...
 
-    def views(self, picture: Picture) -> Sequence[View]: ...
+    @property
+    def name(self) -> str:
+        """Short name of the engine and its model: yields are counted by it."""
+        ...
+
+    def views(self, picture: Picture) -> Sequence[View]:
+        """Other pictures of the person, each name once; what the engine could not make of this one is left out."""
+        ...
 
 
 class Generator(Protocol):
@@ -144,8 +170,11 @@ class Generator(Protocol):
 class TextVideoScorer(Protocol):
     revision: str
 
-    def score(self, prompt: str, frames: Sequence[Picture]) -> float:
-        """Similarity of text and video, in the scorer's own unit."""
+    def score(self, items: Sequence[tuple[str, Sequence[Picture]]]) -> Sequence[float | Failed | None]:
+        """Similarity of each text and the frames of its video, in the scorer's own unit, higher is closer.
+
+        None: there is no text or no frame. `Failed`: this one could not be scored.
+        """
         ...
 
 
@@ -161,10 +190,45 @@ class Sight:
     flicker: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two videos that a judge is shown."""
+
+    video: Path
+    """The candidate's file, in the media store."""
+    sight: Sight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One pair, as it is shown to a judge once. Which candidate stands on which side is the asker's secret."""
+
+    prompt: str | None
+    """None: no text came with the clip."""
+    references: tuple[Path, ...]
+    """One picture a subject, in the order of `subject_index`: files of the media store."""
+    a: Side
+    b: Side
+    seed: int
+    """Of this one inference: a judge that draws its answer draws it from this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a judge says of the two sides as they were shown."""
+
+    outcome: str | None
+    """`A`, `tie` or `B`; None: it abstains, which is no tie."""
+    comment: str | None = None
+    """Its reason in words; of an abstention, why."""
+
+
 class Judge(Protocol):
     revision: str
     name: str
+    num_inferences: int
+    """How many independent answers about one pair are asked of it; 1 where it always says the same."""
 
-    def vote(self, a: Sight, b: Sight) -> str | None:
-        """`A`, `tie` or `B`; None: it abstains."""
+    def vote(self, questions: Sequence[Question]) -> Sequence[Judgement | Failed]:
+        """One answer a question, in order. `Failed`: this one could not be asked; it may be asked again."""
         ...

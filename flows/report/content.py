@@ -1,5 +1,6 @@
 """What a report shows: plain values that `gather` reads and `page` lays out. Text here is not escaped yet."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -77,6 +78,8 @@ class FailedItem:
     item_id: str
     span: Span
     exception: str
+    picture: Picture | None
+    """The first frame that can still be read; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,19 @@ class FailedGroup:
     reason: str
     num: int
     shown: tuple[FailedItem, ...]
+
+    @property
+    def retry(self) -> str:
+        """The command that takes them up again."""
+        return f"likeness retry --stage {self.stage} --reason {shlex.quote(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """All that failed."""
+
+    made_at: str
+    failures: tuple[FailedGroup, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +141,21 @@ class ShownSubject:
     outline: Outline | None
     """None: not seen in the frame shown."""
     references: tuple[ShownReference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewYield:
+    """What one way of making references is good for."""
+
+    made_by: str
+    """The synthesizer's name."""
+    view: str
+    num_made: int
+    num_kept: int
+    """Still the same person."""
+    num_chosen: int
+    identity_mean: float | None
+    copy_paste_mean: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +349,7 @@ class ReportData:
     scenes: tuple[Scene, ...]
     num_scenes: int
     """Clips with subjects, of which `scenes` shows some."""
+    view_yields: tuple[ViewYield, ...] = ()
     pairs: tuple[ShownPair, ...]
     num_pairs: int
     labels: Labels | None

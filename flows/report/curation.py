@@ -23,9 +23,13 @@ from flows.report.content import (
     ShownSubject,
     Span,
     StageRow,
+    ViewYield,
 )
 from flows.stages import tracks
+from flows.stages.footage import Footage
+from flows.stages.references import References
 from flows.stages.tracks import Sighting
+from flows.yields import counted
 from warehouse import queries, tables
 from warehouse.database import Session
 from warehouse.gates import UNKNOWN, Gate, Step
@@ -77,16 +81,16 @@ def reasons(session: Session, steps: Sequence[Step]) -> Mapping[str, Mapping[tup
     return found
 
 
-def failures(rows: Iterable[Row], why: Mapping[str, Mapping[tuple[str, str], Reason]]) -> tuple[FailedGroup, ...]:
+def failures(
+    rows: Iterable[Row], why: Mapping[str, Mapping[tuple[str, str], Reason]], media: MediaStore
+) -> tuple[FailedGroup, ...]:
     failed = [row for row in rows if row["verdict"] == "failed"]
     return tuple(
         FailedGroup(
             stage=stage,
             reason=reason,
             num=why[stage]["failed", reason].num,
-            shown=tuple(
-                FailedItem(item_id=row["item_id"], span=span_of(row), exception=row["exception"] or "") for row in group
-            ),
+            shown=tuple(_failed(row, media) for row in group),
         )
         for (stage, reason), group in groupby(failed, key=lambda row: (row["stage"], row["reason"]))
     )
@@ -123,11 +127,29 @@ def scenes(session: Session, rows: Sequence[Row], media: MediaStore) -> tuple[Sc
     return tuple(scene for scene in found if scene is not None)
 
 
+def view_yields(session: Session, recipe: Recipe) -> tuple[ViewYield, ...]:
+    """None where nothing makes references."""
+    if not any(isinstance(each.stage, References) for each in recipe.stages):
+        return ()
+    return tuple(
+        ViewYield(
+            made_by=row["synthesizer"] or "cut out of a frame",
+            view="all" if row["is_total"] else row["view"].replace("_", " "),
+            num_made=row["num_made"],
+            num_kept=row["num_kept"],
+            num_chosen=row["num_chosen"],
+            identity_mean=row["identity_score_mean"],
+            copy_paste_mean=row["copy_paste_mean"],
+        )
+        for row in counted(session, recipe)["yields"]
+    )
+
+
 def span_of(row: Mapping[str, Any]) -> Span:
     """Where an item lies: its file and, of a clip or a candidate, the frames."""
     whole = row["start_frame"] is None
     frames = "" if whole else f"frames {row['start_frame']:,} to {row['end_frame'] - 1:,}"
-    return Span(file=Path(row["path"]).name, frames=frames)
+    return Span(file=_footage(row).name, frames=frames)
 
 
 def shown_references(references: Sequence[Reference], media: MediaStore) -> tuple[ShownReference, ...]:
@@ -143,6 +165,11 @@ def shown_references(references: Sequence[Reference], media: MediaStore) -> tupl
         for each, picture in shown
         if picture is not None
     )
+
+
+def _footage(row: Mapping[str, Any]) -> Footage:
+    """Of the item's source."""
+    return Footage(path=Path(row["path"]), member=row["member"], offset=row["offset"], num_bytes=row["num_bytes"])
 
 
 def _reason(row: Row, gate: Gate | None) -> Reason:
@@ -163,6 +190,15 @@ def _values(session: Session, step: Step, rows: Sequence[Row]) -> Mapping[str, R
     return {row["item_id"]: row for row in found}
 
 
+def _failed(row: Row, media: MediaStore) -> FailedItem:
+    return FailedItem(
+        item_id=row["item_id"],
+        span=span_of(row),
+        exception=row["exception"] or "",
+        picture=_thumbnail(row, media),
+    )
+
+
 def _dropped(row: Row, gate: Gate, fact: Row, media: MediaStore) -> DroppedItem:
     return DroppedItem(
         item_id=row["item_id"],
@@ -173,11 +209,11 @@ def _dropped(row: Row, gate: Gate, fact: Row, media: MediaStore) -> DroppedItem:
 
 
 def _thumbnail(row: Row, media: MediaStore) -> Picture | None:
-    alt = f"a frame of {Path(row['path']).name}"
+    alt = f"a frame of {_footage(row).name}"
     if row["candidate_sha256"] is not None:
         return pictures.at_time(media.root / media.relative_path(row["candidate_sha256"]), Fraction(0), alt)
     middle = (_seconds(row["start"]) + _seconds(row["end"])) / 2 if row["start"] else Fraction(0)
-    return pictures.at_time(Path(row["path"]), middle, alt)
+    return pictures.at_time(_footage(row), middle, alt)
 
 
 def _scene(
@@ -187,8 +223,8 @@ def _scene(
     ordered = sorted(subjects, key=lambda subject: subject.subject_index)
     seen = {each.subject_id: _sightings(each, media) for each in ordered}
     frame = _frame_of_most(ordered, seen)
-    alt = f"frame {frame} of {Path(row['path']).name}"
-    picture = pictures.at_time(Path(row["path"]), _time_of(frame, row), alt, longest_side_px=pictures.SCENE_PX)
+    alt = f"frame {frame} of {_footage(row).name}"
+    picture = pictures.at_time(_footage(row), _time_of(frame, row), alt, longest_side_px=pictures.SCENE_PX)
     if picture is None:
         return None
     shown = tuple(

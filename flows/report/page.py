@@ -6,7 +6,7 @@ from functools import cache
 import jinja2
 
 from flows.report import charts
-from flows.report.content import Picture, ReportData, StageRow
+from flows.report.content import Picture, Quarantine, ReportData, StageRow
 
 NOUNS = {"source": "Source videos", "clip": "Clips", "candidate": "Candidates"}
 KINDS = {
@@ -19,7 +19,16 @@ OUTCOMES = {"A": "A is better", "tie": "a tie", "B": "B is better"}
 
 def render(data: ReportData) -> str:
     """The whole page. The same data give the same text."""
-    return _template().render(data=data, sections=_sections(data), groups=_groups(data.stages))
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(data=data, sections=_sections(data), groups=_groups(data.stages))
+    )
+
+
+def render_quarantine(data: Quarantine) -> str:
+    """The page of what failed."""
+    return _environment().get_template("quarantine.html").render(data=data)
 
 
 def counted(num: int, noun: str = "") -> str:
@@ -89,7 +98,7 @@ def _style_of(picture: Picture) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("flows.report"),
         autoescape=True,
@@ -115,4 +124,4 @@ def _template() -> jinja2.Template:
         "OUTCOMES": OUTCOMES,
         "VOTERS": VOTERS,
     }
-    return environment.get_template("page.html")
+    return environment

@@ -16,6 +16,7 @@ from flows.report.content import Picture
 from flows.stages import masks
 from flows.stages.decode import Display, VideoUnreadable
 from flows.stages.encode import encode
+from flows.stages.footage import Footage
 from flows.stages.frames import Video
 from flows.stages.tracks import Sighting
 from warehouse.errors import MediaMissing
@@ -30,7 +31,9 @@ MAX_FRAMES = 49
 """Of a video shown: what a candidate has by default."""
 
 
-def at_time(path: Path, seconds: Fraction, alt: str, *, longest_side_px: int = THUMBNAIL_PX) -> Picture | None:
+def at_time(
+    path: Path | Footage, seconds: Fraction, alt: str, *, longest_side_px: int = THUMBNAIL_PX
+) -> Picture | None:
     """The frame of a file shown at this time after its first; None where it cannot be read (again)."""
     try:
         return _picture(_frame(path, seconds, longest_side_px), alt)
@@ -85,9 +88,10 @@ def polygons(mask: masks.Mask) -> tuple[tuple[tuple[float, float], ...], ...]:
     )
 
 
-def _frame(path: Path, seconds: Fraction, longest_side_px: int) -> Pixels:
+def _frame(path: Path | Footage, seconds: Fraction, longest_side_px: int) -> Pixels:
     """Seeks, so that a frame late in a long film costs no more than one early on."""
-    with av.open(str(path), metadata_errors="ignore") as container:
+    file = path.for_decoder() if isinstance(path, Footage) else str(path)
+    with av.open(file, metadata_errors="ignore") as container:
         stream = container.streams.video[0]
         start = stream.start_time or 0
         try:

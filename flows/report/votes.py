@@ -1,13 +1,13 @@
 """The part of a report on pairs, votes and labels: the labels of the voters and the policy that the recipe names."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annotate import agreement
-from annotate.labels import MajorityPolicy
+from flows.label_choice import choice_of
 from flows.recipe import Recipe
 from flows.report import pictures
 from flows.report.content import AnnotatorRow, LabelRow, Labels, RivalRow, ShownPair, ShownReference, ShownVote, Side
@@ -18,12 +18,13 @@ from warehouse.database import Session
 from warehouse.gates import Step
 from warehouse.media import MediaStore
 from warehouse.queries import Row
-from warehouse.records import Outcome, Reference, Subject, Vote
+from warehouse.records import Origin, Outcome, Reference, Subject, Vote
 
 
 def shown_pairs(session: Session, recipe: Recipe, media: MediaStore) -> tuple[ShownPair, ...]:
     """A pair with a winner, a tie, and one without a label, as far as there are any."""
-    rows = queries.pairs_to_show(session, *_origin_and_policy(recipe))
+    choice = choice_of(recipe)
+    rows = queries.pairs_to_show(session, choice.origin, choice.policies)
     votes: dict[str, list[Vote]] = defaultdict(list)
     for vote in queries.votes_of_pairs(session, [row["pair_id"] for row in rows]):
         votes[vote.pair_id].append(vote)
@@ -40,28 +41,23 @@ def shown_pairs(session: Session, recipe: Recipe, media: MediaStore) -> tuple[Sh
 
 def labels(session: Session, recipe: Recipe) -> Labels | None:
     """None where nobody has voted yet."""
-    origin, policy = _origin_and_policy(recipe)
-    rows = queries.label_counts(session, origin, policy)
-    annotators = queries.annotators(session, origin, policy)
+    choice = choice_of(recipe)
+    origin, policies = choice.origin, choice.policies
+    rows = queries.label_counts(session, origin, policies)
+    annotators = queries.annotators(session, origin, policies)
     if not rows or not annotators:
         return None
-    counts_UC = _tallies(queries.tallies(session, origin, policy))
+    counts_UC = _tallies(queries.tallies(session, origin, policies))
     return Labels(
-        policy=policy,
-        origin=origin,
+        policy=choice.name,
+        origin=origin.value,
         rows=tuple(_label_row(split, rows) for split in sorted({row["split"] for row in rows}, reverse=True)),
         annotators=tuple(AnnotatorRow(**row) for row in annotators),
         num_agreement_pairs=len(counts_UC),
         agreement_share=agreement.share(counts_UC),
         agreement_alpha=agreement.alpha(counts_UC),
-        rivals=tuple(RivalRow(**row) for row in queries.originals_against(session, origin, policy)),
+        rivals=tuple(RivalRow(**row) for row in queries.originals_against(session, origin, policies)),
     )
-
-
-def _origin_and_policy(recipe: Recipe) -> tuple[str, str]:
-    """Whose labels training uses, and under which policy they were settled."""
-    options = recipe.options["votes"]
-    return options["annotators"], MajorityPolicy(num_votes=options["num_a_pair"]).name
 
 
 def _shown(
@@ -102,7 +98,7 @@ def _vote(vote: Vote) -> ShownVote:
     return ShownVote(
         annotator=vote.annotator,
         origin=vote.origin.value,
-        outcome=vote.outcome.value if vote.outcome else "video broken",
+        outcome=vote.outcome.value if vote.outcome else "abstained" if vote.origin is Origin.VLM else "video broken",
         is_known=vote.is_known,
         seconds=vote.seconds,
         comment=vote.comment,
@@ -128,7 +124,10 @@ def _face_similarities(
 
 def _label_row(split: str, rows: Sequence[Row]) -> LabelRow:
     of_split = [row for row in rows if row["split"] == split]
-    settled = {row["outcome"]: row["num_labels"] for row in of_split if row["outcome"]}
+    settled = Counter[str]()
+    for row in of_split:
+        if row["outcome"]:
+            settled[row["outcome"]] += row["num_labels"]
     return LabelRow(
         split=split,
         num_a=settled.get(Outcome.A, 0),

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 
-from flows.sources import folder
+from flows.sources import entries, folder
 from flows.stages.stage import Stage
 from warehouse.gates import UNKNOWN, Gate
 
@@ -12,10 +12,19 @@ ARRIVALS: Mapping[str, str] = {
     folder.FILE_ALONE: "video files taken in without a caption",
     folder.CAPTION_ALONE: "captions whose file is not there",
     folder.DUPLICATE_ROW: "captions for a file that has another already",
-    folder.OUTSIDE: "links that lead out of the folder, not followed",
-    folder.BROKEN_LINK: "links that lead nowhere",
-    folder.CLOSED_FOLDER: "folders that may not be read",
-    folder.UNREADABLE_NAME: "files whose name is not UTF-8",
+    entries.FILE_ALONE: "video files that no row of the data set names",
+    entries.ROW_ALONE: "rows whose file is not there",
+    entries.DUPLICATE_ROW: "rows for a file that has another already",
+    entries.ROW_SAYS_NONE: "clips in which the data set found no face",
+    entries.BROKEN_ROW: "rows that cannot be right",
+    entries.OUTSIDE: "links or paths that lead out of the folder, not followed",
+    entries.BROKEN_LINK: "links that lead nowhere",
+    entries.BROKEN_TAR: "tars that are damaged or lack a split",
+    entries.CLOSED_FOLDER: "folders that may not be read",
+    entries.EMPTY: "video files taken in that hold nothing",
+    entries.UNREADABLE: "files that may not be read",
+    entries.UNREADABLE_NAME: "files whose name is not UTF-8",
+    "repaired path": "files found under another name or in another folder than their row says (counted above, too)",
     "duplicate of another entry": "files equal to another, with the same caption",
 }
 
@@ -28,6 +37,7 @@ STAGES: Mapping[str, str] = {
     "references": "Makes pictures of each person to generate from",
     "candidates": "Makes the videos that will be compared",
     "likeness": "Measures how like their references the people stay",
+    "text_video": "Measures how well a video shows what its prompt says, where there is a scorer",
 }
 
 GATES: Mapping[str, str] = {

@@ -124,13 +124,8 @@ def first_frame(clip: Clip, subjects: Iterable[Subject], num_frames: int) -> int
 
 
 def best_references(references: Iterable[Reference]) -> Mapping[str, Reference]:
-    """For each subject id the reference whose face is most like the subject's; the least id among equals."""
-    best: dict[str, Reference] = {}
-    for reference in sorted(references, key=lambda each: each.reference_id):
-        rival = best.get(reference.subject_id)
-        if rival is None or _score(reference) > _score(rival):
-            best[reference.subject_id] = reference
-    return best
+    """For each subject id the reference that was chosen to stand for it."""
+    return {reference.subject_id: reference for reference in references if reference.is_chosen}
 
 
 def face_boxes(
@@ -175,10 +170,6 @@ def _kept(video: Generated, item: ClipItem, *, seed: int | None) -> Candidate:
         seed=seed,
         sha256=sha256,
     )
-
-
-def _score(reference: Reference) -> float:
-    return -2.0 if reference.identity_score is None else reference.identity_score
 
 
 def _picture(reference: Reference, media: MediaStore) -> Picture:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flows.engines.ports import CaptionParser, ParsedCaption
-from flows.stages.stage import ClipItem, Done
+from flows.stages.stage import ClipItem, Done, Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +30,19 @@ class Captions:
 
     parser: CaptionParser
 
-    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[CaptionsFact]]:
+    def __call__(self, batch: Sequence[ClipItem], /) -> Sequence[Done[CaptionsFact] | Failed]:
         captions = [(item.source.caption or "").strip() for item in batch]
         parsed = iter(self.parser.parse([caption for caption in captions if caption]))
-        return [Done(fact=_said(caption, next(parsed)) if caption else _NOTHING) for caption in captions]
+        return [_outcome(caption, next(parsed)) if caption else Done(fact=_NOTHING) for caption in captions]
 
 
 _NOTHING = CaptionsFact(has_caption=False, num_words=0, num_people=None, phrases=())
 
 
-def _said(caption: str, parsed: ParsedCaption) -> CaptionsFact:
-    return CaptionsFact(
-        has_caption=True, num_words=len(caption.split()), num_people=parsed.num_people, phrases=parsed.phrases
+def _outcome(caption: str, parsed: ParsedCaption | Failed) -> Done[CaptionsFact] | Failed:
+    if isinstance(parsed, Failed):
+        return parsed
+    num_words = len(caption.split())
+    return Done(
+        fact=CaptionsFact(has_caption=True, num_words=num_words, num_people=parsed.num_people, phrases=parsed.phrases)
     )

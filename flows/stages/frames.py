@@ -1,53 +1,42 @@
 """A video, decoded once and shared by every stage of a worker."""
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flows.stages.decode import Decoded, Scaler, VideoUnreadable, decode
+from flows.stages.decode import Decoded, Entry, Scaler, VideoUnreadable, decode, decode_from
+from flows.stages.footage import Footage
+from flows.stages.looks import LOOK_SIDE_PX, Frame, Look, Looks
+from flows.stages.proxies import PROXY_SIDE_PX, Film, Proxy, ProxyScaler, matrix_of
 
-__all__ = ["LOOK_SIDE_PX", "PROXY_SIDE_PX", "Frame", "Video", "VideoUnreadable"]
+__all__ = ["LOOK_SIDE_PX", "PROXY_SIDE_PX", "Frame", "Proxy", "Video", "VideoUnreadable"]
 
-PROXY_SIDE_PX = 256
-LOOK_SIDE_PX = 768
-LOOK_STRIDE = Fraction(1, 4)
-"""Seconds between kept looks, at first."""
-MAX_LOOKS = 128
-"""When more were kept, every second one is let go and the stride doubles."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One picture of a video."""
-
-    index: int
-    """0-based, in decode order."""
-    time: Fraction
-    """Seconds since the first frame, from the container's timestamps."""
-    rgb: NDArray[np.uint8]
-    """(height, width, 3)."""
+NUM_ENTRIES = 2
+"""Key frames tried, one before the other, until a span is read from the file's start."""
 
 
 class Video:
     """A lazy reader of one file's first video stream. The first question decodes it, once, and answers all others.
 
-    Kept until `release`: a proxy of every frame, at most 196 kB each, in an unnamed temporary file mapped into memory
-    (so that a long film fills the disk's cache and not the process); and at most `MAX_LOOKS` looks, 1.8 MB each and
-    226 MB together at worst, in memory.
+    Kept until `release`: a proxy of every frame, at most 98 kB each, up to `proxies.MAX_BYTES_IN_MEMORY` in memory, and
+    beyond that all of them in an unnamed temporary file mapped into memory (so that a long film fills the disk's cache
+    and not the process); and at most `looks.MAX_LOOKS` looks in memory. One that was asked for takes 1.8 MB at most,
+    all of them 226 MB; those that nobody has asked for yet wait as decoded, `looks.MAX_RAW_BYTES` together.
 
     Every property and method raises `VideoUnreadable` if any part of the file cannot be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | Footage) -> None:
         self.path = path
         self.num_passes = 0
-        """Decode passes begun so far: 1 as long as only proxies and kept looks were asked for."""
+        """Times that decoding was begun so far: 1 as long as only proxies and kept looks were asked for."""
+        self.num_decoded = 0
+        """Frames decoded so far, in all passes."""
         self._content: _Content | None = None
+        self._wanted: set[int] = set()
 
     @property
     def num_frames(self) -> int:
@@ -78,8 +67,8 @@ class Video:
         return self._read_once().end
 
     @property
-    def proxies(self) -> Sequence[Frame]:
-        """Every frame, its longest side at most `PROXY_SIDE_PX`; read-only."""
+    def proxies(self) -> Sequence[Proxy]:
+        """Every frame, its longest side at most `PROXY_SIDE_PX`."""
         return self._read_once().proxies
 
     @property
@@ -99,22 +88,36 @@ class Video:
         content = self._read_once()
         if not 0 <= start_frame < end_frame <= len(content.times) or num < 1:
             raise ValueError(f"{num} looks in frames [{start_frame}, {end_frame}) of {len(content.times)}")
-        kept = [frame for frame in content.looks if start_frame <= frame.index < end_frame]
+        kept = [look for look in content.looks.values() if start_frame <= look.index < end_frame]
         if kept:
-            return tuple(kept[position] for position in _spread(len(kept), num))
+            return tuple(kept[position].frame for position in _spread(len(kept), num))
         wanted = {start_frame + position for position in _spread(end_frame - start_frame, num)}
-        again = self.read(start_frame, end_frame, longest_side_px=LOOK_SIDE_PX)
+        again = self.read(min(wanted), max(wanted) + 1, longest_side_px=LOOK_SIDE_PX)
         return tuple(frame for frame in again if frame.index in wanted)
 
+    def keep(self, index: int) -> None:
+        """Asked before anything is decoded: `frame` will give this one without a pass of its own."""
+        self._wanted.add(index)
+
+    def frame(self, index: int) -> Frame:
+        """One frame, longest side at most `LOOK_SIDE_PX`: as kept, or else decoded again."""
+        content = self._read_once()
+        kept = content.wanted.get(index) or content.looks.get(index)
+        if kept:
+            return kept.frame
+        [frame] = self.look(index, index + 1, 1)
+        return frame
+
     def read(self, start_frame: int, end_frame: int, *, longest_side_px: int) -> Iterator[Frame]:
-        """The frames of `[start_frame, end_frame)` at a size of one's own: a pass of its own, from the file's start."""
-        self.num_passes += 1
+        """The frames of `[start_frame, end_frame)` at a size of one's own, by a pass of their own.
+
+        The pass begins at the key frame before the span and ends with it. Whatever the container's seeking or the
+        decoder gives there must have the first pass's times and proxies, frame by frame; if not, the span is read from
+        an earlier key frame, at last from the file's start.
+        """
         scaler = Scaler(longest_side_px)
-        for index, decoded in enumerate(decode(self.path)):
-            if index >= end_frame:
-                return
-            if index >= start_frame:
-                yield Frame(index=index, time=decoded.time, rgb=scaler(decoded))
+        for index, decoded in self._span(start_frame, end_frame):
+            yield Frame(index=index, time=decoded.time, rgb=scaler(decoded))
 
     def release(self) -> None:
         """Drop all that is kept. The next question decodes again."""
@@ -122,9 +125,50 @@ class Video:
 
     def _read_once(self) -> "_Content":
         if self._content is None:
-            self.num_passes += 1
-            self._content = _read(self.path)
+            self._content = _read(self._counted(decode(self.path)), self._wanted)
         return self._content
+
+    def _span(self, start: int, end: int) -> Iterator[tuple[int, Decoded]]:
+        for entry in self._entries(start):
+            for index, decoded in self._entered(entry, start, end):
+                start = index + 1
+                yield index, decoded
+            if start >= min(end, self.num_frames):
+                return
+        for index, decoded in enumerate(self._counted(decode(self.path))):
+            if index >= start:
+                yield index, decoded
+            if index + 1 >= end:
+                return
+
+    def _entries(self, start: int) -> list[Entry]:
+        """Where to enter the file for a frame, nearest first; none if the file's start is as near.
+
+        A span from the start needs none, so that whoever reads but the start of a file pays no pass over the whole.
+        """
+        if start == 0:
+            return []
+        entries = [entry for index, entry in self._read_once().entries if 0 < index <= start]
+        return entries[: -NUM_ENTRIES - 1 : -1]
+
+    def _entered(self, entry: Entry, start: int, end: int) -> Iterator[tuple[int, Decoded]]:
+        """The frames of the span from `entry` on, as far as they are those of the first pass."""
+        scaler, proxies = ProxyScaler(), self.proxies[start:end]
+        pictures = self._counted(decode_from(self.path, entry))
+        for proxy in proxies:
+            try:
+                decoded = next(decoded for decoded in pictures if decoded.time >= proxy.time)
+            except (StopIteration, VideoUnreadable):  # decoders stumble where a key frame is not where one can begin
+                return
+            if decoded.time != proxy.time or not np.array_equal(scaler(decoded), proxy.planes):
+                return
+            yield proxy.index, decoded
+
+    def _counted(self, pictures: Iterator[Decoded]) -> Iterator[Decoded]:
+        self.num_passes += 1
+        for decoded in pictures:
+            self.num_decoded += 1
+            yield decoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,47 +179,37 @@ class _Content:
     end: Fraction
     frame_rate: Fraction
     size_px: tuple[int, int]
-    proxies: tuple[Frame, ...]
-    looks: tuple[Frame, ...]
+    proxies: tuple[Proxy, ...]
+    looks: Mapping[int, Look]
+    wanted: Mapping[int, Look]
+    """Frames that were asked for by index; they change no answer of `look`."""
+    entries: tuple[tuple[int, Entry], ...]
+    """Where the file can be entered, by frame."""
 
 
-@dataclass(slots=True)
-class _Looks:
-    """The first frame of every stretch of `stride` seconds, at most `MAX_LOOKS` of them."""
-
-    stride: Fraction = LOOK_STRIDE
-    kept: list[Frame] = field(default_factory=list)
-    scaler: Scaler = field(default_factory=lambda: Scaler(LOOK_SIDE_PX))
-
-    def offer(self, index: int, decoded: Decoded) -> None:
-        if self.kept and decoded.time // self.stride == self.kept[-1].time // self.stride:
-            return
-        self.kept.append(Frame(index=index, time=decoded.time, rgb=self.scaler(decoded)))
-        if len(self.kept) > MAX_LOOKS:
-            self.stride *= 2
-            first = {frame.time // self.stride: frame for frame in reversed(self.kept)}
-            self.kept = sorted(first.values(), key=lambda frame: frame.index)
-
-
-def _read(path: Path) -> _Content:
+def _read(pictures: Iterator[Decoded], wanted: Container[int]) -> _Content:
     times: list[Fraction] = []
-    looks = _Looks()
-    scaler = Scaler(PROXY_SIDE_PX)
-    with tempfile.TemporaryFile(prefix="likeness-proxies-") as file:
-        for index, decoded in enumerate(decode(path)):
-            proxy = scaler(decoded)
-            file.write(proxy.tobytes())
-            looks.offer(index, decoded)
-            times.append(decoded.time)
-        file.flush()
-        pixels = np.asarray(np.memmap(file, np.uint8, "r", shape=(len(times), *proxy.shape)))
+    entries: list[tuple[int, Entry]] = []
+    looks, film, scaler = Looks(wanted), Film(), ProxyScaler()
+    for index, decoded in enumerate(pictures):
+        film.add(scaler(decoded))
+        looks.offer(index, decoded)
+        times.append(decoded.time)
+        if decoded.entry:
+            entries.append((index, decoded.entry))
+    matrix = matrix_of(decoded.raw)
     return _Content(
         times=tuple(times),
         end=_end(times, decoded),
         frame_rate=decoded.frame_rate,
         size_px=decoded.size_px,
-        proxies=tuple(Frame(index=index, time=time, rgb=pixels[index]) for index, time in enumerate(times)),
-        looks=tuple(looks.kept),
+        proxies=tuple(
+            Proxy(index=index, time=time, planes=planes, matrix=matrix)
+            for index, (time, planes) in enumerate(zip(times, film.developed(), strict=True))
+        ),
+        looks=looks.spread,
+        wanted=looks.wanted,
+        entries=tuple(entries),
     )
 
 

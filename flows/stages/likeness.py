@@ -84,7 +84,7 @@ class Likeness:
         looks = video.look(0, video.num_frames, num_looks)
         seen = self._seen(item, subjects, references, looks)
         similarities = frame_similarities(seen, references)
-        lumas = [luma(frame) for frame in video.proxies]
+        lumas = [proxy.luma for proxy in video.proxies]
         fact = LikenessFact(
             num_frames=video.num_frames,
             frame_rate_num=video.frame_rate.numerator,

@@ -15,6 +15,9 @@ from warehouse.records import Box
 
 Mask = NDArray[np.bool_]
 
+_MOST_GROUPS = 8
+"""Groups of five bits in the longest count that is read: 40 bits, a trillion pixels."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rle:
@@ -35,13 +38,32 @@ def encode(mask: Mask) -> Rle:
 
 
 def decode(rle: Rle) -> Mask:
-    runs: list[int] = []
-    for delta in _read(rle.counts):
-        runs.append(delta + runs[-2] if len(runs) > 2 else delta)
-    if sum(runs) != rle.height_px * rle.width_px or min(runs, default=0) < 0:
-        raise ValueError(f"runs of {sum(runs)} pixels for a mask of {rle.width_px}x{rle.height_px}")
-    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    """`ValueError` where the counts are no runs of this many pixels."""
+    lengths = runs(rle)
+    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return flat.reshape((rle.height_px, rle.width_px), order="F")
+
+
+def runs(rle: Rle) -> NDArray[np.int64]:
+    """How long each run is, zeros and ones in turn; `ValueError` where they do not add up to the mask's size.
+
+    Much cheaper than `decode`: what a mask costs that is only checked.
+    """
+    return _undone(rle, _read(rle.counts)[0])
+
+
+def check(rles: Sequence[Rle]) -> None:
+    """`ValueError` where `runs` would raise one for one of these masks. A third of the time, if there are many."""
+    if not all(rle.counts for rle in rles):
+        raise ValueError("a mask without counts")
+    if rles:
+        numbers, ends = _read(b"".join(rle.counts for rle in rles))
+        lasts = np.cumsum([len(rle.counts) for rle in rles]) - 1
+        places = np.minimum(np.searchsorted(ends, lasts), ends.size - 1)
+        if (ends[places] != lasts).any():
+            raise ValueError("counts that end within a run length")
+        for rle, written in zip(rles, np.split(numbers, places[:-1] + 1), strict=True):
+            _undone(rle, written)
 
 
 def _spell(number: int) -> Iterator[int]:
@@ -53,15 +75,33 @@ def _spell(number: int) -> Iterator[int]:
             return
 
 
-def _read(counts: bytes) -> Iterator[int]:
-    number = shift = 0
-    for byte in counts:
-        group = byte - 48
-        number |= (group & 0x1F) << shift
-        shift += 5
-        if not group & 0x20:
-            yield number - (1 << shift) if group & 0x10 else number
-            number = shift = 0
+def _read(counts: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers that the characters spell, and the place of each one's last character."""
+    groups = np.frombuffer(counts, np.uint8) - np.uint8(48)
+    ends = np.flatnonzero(groups < 0x20)
+    if not ends.size or ends[-1] != groups.size - 1 or groups.max() > 0x3F:
+        raise ValueError(f"{len(counts)} characters of which some are no run lengths")
+    sizes = np.concatenate([ends[:1] + 1, ends[1:] - ends[:-1]])
+    if sizes.max() > _MOST_GROUPS:
+        raise ValueError(f"a run length of {sizes.max()} characters")
+    values = groups & 0x1F
+    highest = values[ends].astype(np.int64)
+    numbers = (highest - ((highest & 0x10) << 1)) << 5 * (sizes - 1)
+    for place in range(1, int(sizes.max())):
+        longer = np.flatnonzero(sizes > place)
+        lower = values[ends[longer] - place].astype(np.int64)
+        numbers[longer] += lower << 5 * (sizes[longer] - 1 - place)
+    return numbers, ends
+
+
+def _undone(rle: Rle, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The runs themselves, in place, from what is written of them."""
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    total = int(numbers.sum())
+    if total != rle.height_px * rle.width_px or numbers.min() < 0:
+        raise ValueError(f"runs of {total} pixels for a mask of {rle.width_px}x{rle.height_px}")
+    return numbers
 
 
 def iou(mask: Mask, other: Mask) -> float:
@@ -95,6 +135,30 @@ def distinct(masks: Sequence[Mask | None], *, same_from: float) -> list[int]:
         if mask is None or all(other is None or iou(mask, other) < same_from for other in earlier):
             kept.append(index)
     return kept
+
+
+def groups(masks: Sequence[Mask], *, same_from: float) -> list[list[int]]:
+    """Indices of the masks that show the same thing: any two with an IoU of `same_from` or more, directly or by way of
+    others. Groups and their members ascend."""
+    joined: list[list[int]] = []
+    for index, mask in enumerate(masks):
+        alike = [group for group in joined if any(iou(masks[other], mask) >= same_from for other in group)]
+        joined = [group for group in joined if group not in alike]
+        joined.append(sorted([index, *(other for group in alike for other in group)]))
+    return sorted(joined)
+
+
+def placed(mask: Mask, x_px: int, y_px: int, *, width_px: int, height_px: int) -> Mask:
+    """A mask of part of a picture as one of the whole, the part's corner being at (`x_px`, `y_px`).
+
+    `ValueError` where the part does not lie in the picture.
+    """
+    height, width = mask.shape
+    if not (0 <= x_px <= width_px - width and 0 <= y_px <= height_px - height):
+        raise ValueError(f"{width}x{height} pixels at ({x_px}, {y_px}) of a picture of {width_px}x{height_px}")
+    whole = np.zeros((height_px, width_px), np.bool_)
+    whole[y_px : y_px + height, x_px : x_px + width] = mask
+    return whole
 
 
 def _area(box: Box) -> float:

@@ -18,7 +18,7 @@ from flows.stages.frames import Frame
 from flows.stages.stage import ClipItem, Done, Failed, one_by_one
 
 Luma = NDArray[np.uint8]
-"""(height, width), BT.601 full range."""
+"""(height, width), full range: a proxy's by the video's own matrix, `luma`'s by BT.601."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Quality:
     """Takes clips, makes nothing."""
 
     name: ClassVar[str] = "quality"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     takes: ClassVar[type[ClipItem]] = ClipItem
     fact: ClassVar[type[QualityFact]] = QualityFact
     needs: ClassVar[Sequence[str]] = ("shots",)
@@ -54,12 +54,11 @@ class Quality:
 
     def _measure(self, item: ClipItem) -> Done[QualityFact]:
         clip = item.clip
-        frames = item.video.proxies[clip.start_frame : clip.end_frame]
-        lumas = [luma(frame) for frame in frames]
-        luminances = [float(picture.mean()) for picture in lumas]
+        lumas = [proxy.luma for proxy in item.video.proxies[clip.start_frame : clip.end_frame]]
+        luminances = [cv2.mean(picture)[0] for picture in lumas]
         sharpnesses = [sharpness(picture) for picture in lumas]
         fact = QualityFact(
-            length_frames=len(frames),
+            length_frames=len(lumas),
             length_s=float(clip.span.length),
             luminance_mean=float(np.mean(luminances)),
             luminance_min=min(luminances),
@@ -78,12 +77,14 @@ def luma(frame: Frame) -> Luma:
 
 def sharpness(picture: Luma) -> float:
     """Variance of the 3 x 3 Laplacian, edges mirrored, in squared 8-bit levels. Pech-Pacheco et al. 2000."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(picture, cv2.CV_32F))
-    return float(deviation[0, 0] ** 2)
+    edges = cv2.Laplacian(picture, cv2.CV_16S)
+    mean = float(cv2.sumElems(edges)[0]) / edges.size
+    return float(max(0.0, cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - mean * mean))
 
 
 def motion(lumas: Sequence[Luma]) -> float | None:
     """Mean absolute difference of successive pictures, in 8-bit levels a frame; None for fewer than two."""
     if len(lumas) < 2:
         return None
-    return float(np.mean([cv2.absdiff(before, after).mean() for before, after in pairwise(lumas)]))
+    changes = [cv2.norm(before, after, cv2.NORM_L1) for before, after in pairwise(lumas)]
+    return float(np.mean(changes)) / lumas[0].size

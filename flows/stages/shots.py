@@ -31,7 +31,7 @@ class Shots:
     """Takes sources, makes clips."""
 
     name: ClassVar[str] = "shots"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     takes: ClassVar[type[SourceItem]] = SourceItem
     fact: ClassVar[type[ShotsFact]] = ShotsFact
     needs: ClassVar[Sequence[str]] = ()
@@ -42,32 +42,33 @@ class Shots:
         return one_by_one(self._measure, batch)
 
     def _measure(self, item: SourceItem) -> Done[ShotsFact]:
-        clips = self._clips(item)
-        return Done(fact=_fact(item.video, len(clips)), made=clips)
-
-    def _clips(self, item: SourceItem) -> tuple[Clip, ...]:
         video = item.video
         bounds = [0, *self.detector.cuts(iter(video.proxies)), video.num_frames]
-        times = [*video.times, video.end]
-        return tuple(
-            Clip(
-                clip_id=ids.make("clip", item.source.source_id, start, end),
-                source_id=item.source.source_id,
-                fact_key=item.fact_key,
-                shot_index=shot_index,
-                start_frame=start,
-                end_frame=end,
-                start=times[start],
-                end=times[end],
-                frame_rate=video.frame_rate,
-                width_px=video.width_px,
-                height_px=video.height_px,
-            )
-            for shot_index, (start, end) in enumerate(pairwise(bounds))
-        )
+        clips = [clip(item, shot_index, start, end) for shot_index, (start, end) in enumerate(pairwise(bounds))]
+        return Done(fact=told(video, len(clips)), made=clips)
 
 
-def _fact(video: Video, num_shots: int) -> ShotsFact:
+def clip(item: SourceItem, shot_index: int, start: int, end: int) -> Clip:
+    """The clip of the frames `[start, end)` of a source."""
+    video = item.video
+    is_last = end == video.num_frames
+    return Clip(
+        clip_id=ids.make("clip", item.source.source_id, start, end),
+        source_id=item.source.source_id,
+        fact_key=item.fact_key,
+        shot_index=shot_index,
+        start_frame=start,
+        end_frame=end,
+        start=video.times[start],
+        end=video.end if is_last else video.times[end],
+        frame_rate=video.frame_rate,
+        width_px=video.width_px,
+        height_px=video.height_px,
+    )
+
+
+def told(video: Video, num_shots: int) -> ShotsFact:
+    """What the stage tells of a source."""
     return ShotsFact(
         num_shots=num_shots,
         num_frames=video.num_frames,

@@ -15,6 +15,9 @@ from flows.stages.tracks import Sighting
 from warehouse import ids
 from warehouse.records import Box, Clip, Subject
 
+SEGMENTED = "segmented"
+"""Where masks come from that a segmenter made here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectsFact:
@@ -27,9 +30,12 @@ class SubjectsFact:
     mask_area_share_min: float | None
     """Share of its key frame that the smallest subject's mask covers; None: there is no mask."""
     track_coverage_min: float | None
-    """Share of the frames looked at in which the least seen subject is seen; None: there is no subject."""
+    """Share of the frames looked at in which the least seen subject is seen; None: there is no subject, or bodies were
+    looked for in one frame alone."""
     identity_similarity_min: float | None
     """Cosine similarity of the least like face to its own subject's vector; None: no face was read."""
+    mask_origin: str | None = None
+    """`SEGMENTED`, or the data set that the masks came with; None: there is no mask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,8 @@ class Person:
     linked: Linked
     masks: tuple[Mask | None, ...]
     """One a frame looked at."""
+    mask_scale: float | None = None
+    """Source pixels a mask's pixel; None: as many as a look's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,7 @@ class Subjects:
     """Finds each clip's people by face, body and mask, and follows them through the frames looked at."""
 
     name: ClassVar[str] = "subjects"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     takes: ClassVar[type[ClipItem]] = ClipItem
     fact: ClassVar[type[SubjectsFact]] = SubjectsFact
     needs: ClassVar[Sequence[str]] = ("captions", "faces")
@@ -72,13 +80,7 @@ class Subjects:
         frames = item.video.look(item.clip.start_frame, item.clip.end_frame, self.num_looks)
         said = item.facts["captions"]
         people = self.people([frame.rgb for frame in frames], said.phrases)
-        phrases = certain_phrases(said.phrases, len(people))
-        rows = [_sightings(person, index, frames, item.video.look_scale) for index, person in enumerate(people)]
-        subjects = [
-            self._record(item, person, person.phrase or phrase, sightings)
-            for person, phrase, sightings in zip(people, phrases, rows, strict=True)
-        ]
-        return Done(fact=_fact(len(frames), people, rows, said.num_people), made=subjects)
+        return told(item, frames, people, self.reader.model, mask_origin=SEGMENTED)
 
     def people(self, pictures: Sequence[Picture], phrases: Sequence[str]) -> list[Person]:
         """The people of these pictures, left to right. Each is grounded once, where most of them show."""
@@ -131,21 +133,19 @@ class Subjects:
         x0, y0, x1, y1 = (round(edge) for edge in face.box_px)
         return bool(mask[y0:y1, x0:x1].mean() < self.face_in_mask_from)
 
-    def _record(self, item: ClipItem, person: Person, phrase: str | None, rows: Sequence[Sighting]) -> Subject:
-        key, vector = rows[person.key_position], person.linked.vector()
-        return Subject(
-            subject_id=ids.make("subject", item.clip.clip_id, item.fact_key, key.subject_index),
-            clip_id=item.clip.clip_id,
-            fact_key=item.fact_key,
-            subject_index=key.subject_index,
-            phrase=phrase,
-            key_frame=key.frame,
-            box_px=key.box_px or _inside(_scaled(person.box_px, item.video.look_scale), item.clip),
-            face_box_px=key.face_box_px,
-            track_sha256=item.media.put(tracks.write(rows)),
-            identity_vector=None if vector is None else tuple(vector.tolist()),
-            identity_model=None if vector is None else self.reader.model,
-        )
+
+def told(
+    item: ClipItem, frames: Sequence[Frame], people: Sequence[Person], model: str, *, mask_origin: str
+) -> Done[SubjectsFact]:
+    """What the stage tells of a clip whose people are known, left to right; `model` made their vectors."""
+    said = item.facts["captions"]
+    phrases = certain_phrases(said.phrases, len(people))
+    rows = [_sightings(person, index, frames, item.video.look_scale) for index, person in enumerate(people)]
+    subjects = [
+        _record(item, person, person.phrase or phrase, sightings, model)
+        for person, phrase, sightings in zip(people, phrases, rows, strict=True)
+    ]
+    return Done(fact=_fact(people, rows, said.num_people, len(frames), mask_origin), made=subjects)
 
 
 def certain_phrases(phrases: Sequence[str], num_people: int) -> Sequence[str | None]:
@@ -198,6 +198,7 @@ def _place(
 
 def _sightings(person: Person, index: int, frames: Sequence[Frame], scale: float) -> list[Sighting]:
     rows = []
+    mask_scale = scale if person.mask_scale is None else person.mask_scale
     for position, (frame, mask) in enumerate(zip(frames, person.masks, strict=True)):
         face = person.linked.faces.get(position)
         box = masks.box_of(mask) if mask is not None else None
@@ -205,7 +206,7 @@ def _sightings(person: Person, index: int, frames: Sequence[Frame], scale: float
             Sighting(
                 frame=frame.index,
                 subject_index=index,
-                box_px=_scaled(box, scale) if box else None,
+                box_px=_scaled(box, mask_scale) if box else None,
                 face_box_px=_scaled(face.box_px, scale) if face else None,
                 mask=masks.encode(mask) if mask is not None else None,
                 face_vector=tuple(face.vector.tolist()) if face and face.vector is not None else None,
@@ -214,8 +215,29 @@ def _sightings(person: Person, index: int, frames: Sequence[Frame], scale: float
     return rows
 
 
+def _record(item: ClipItem, person: Person, phrase: str | None, rows: Sequence[Sighting], model: str) -> Subject:
+    key, vector = rows[person.key_position], person.linked.vector()
+    return Subject(
+        subject_id=ids.make("subject", item.clip.clip_id, item.fact_key, key.subject_index),
+        clip_id=item.clip.clip_id,
+        fact_key=item.fact_key,
+        subject_index=key.subject_index,
+        phrase=phrase,
+        key_frame=key.frame,
+        box_px=key.box_px or _inside(_scaled(person.box_px, item.video.look_scale), item.clip),
+        face_box_px=key.face_box_px,
+        track_sha256=item.media.put(tracks.write(rows)),
+        identity_vector=None if vector is None else tuple(vector.tolist()),
+        identity_model=None if vector is None else model,
+    )
+
+
 def _fact(
-    num_looked: int, people: Sequence[Person], rows: Sequence[Sequence[Sighting]], num_said: int | None
+    people: Sequence[Person],
+    rows: Sequence[Sequence[Sighting]],
+    num_said: int | None,
+    num_looked: int,
+    mask_origin: str,
 ) -> SubjectsFact:
     areas = [mask.mean() for person in people if (mask := person.masks[person.key_position]) is not None]
     return SubjectsFact(
@@ -226,6 +248,7 @@ def _fact(
         mask_area_share_min=float(min(areas)) if areas else None,
         track_coverage_min=min((np.mean([row.is_seen for row in track]).item() for track in rows), default=None),
         identity_similarity_min=min((s for person in people for s in _similarities(person.linked)), default=None),
+        mask_origin=mask_origin if areas else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Hard cuts found in the real clips, file by file, and what decoding costs. Run by `pytest -m bench`.
+"""Hard cuts found in the real clips, file by file. Run by `pytest -m bench`.
 
 A found cut is true if it lies within one frame of a hard cut of the manifest. One that lies inside a gradual transition
 which the manifest names (or anywhere in a clip that fades all through) is counted apart: neither true nor false.
@@ -7,22 +7,13 @@ which the manifest names (or anywhere in a clip that fades all through) is count
 import csv
 import os
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import pytest
 
 from flows.engines.embedded.content_shots import ContentShots
 from flows.stages.frames import Video, VideoUnreadable
-from flows.stages.quality import Quality
-from flows.stages.shots import Shots
-from flows.stages.stage import ClipItem, Done, SourceItem
-from tests import factories
-from warehouse.media import MediaStore
-from warehouse.records import Clip
 
 pytestmark = pytest.mark.bench
 
@@ -117,54 +108,3 @@ def test_frame_counts_of_the_real_clips(capsys: pytest.CaptureFixture[str]) -> N
     with capsys.disabled():
         print("\nframe counts that differ from the manifest:", *differences, sep="\n  ")
     assert [line.partition(":")[0] for line in differences] == ["videos/decord_corrupted.mp4"]
-
-
-def test_what_decoding_shots_and_quality_cost(capsys: pytest.CaptureFixture[str]) -> None:
-    paths = [MEDIA / row["file"] for row in manifest() if "corrupted" not in row["file"]]
-    bare_s = sum(timed(bare_decode, path) for path in paths)
-    kept_s = sum(timed(lambda path: Video(path).num_frames, path) for path in paths)
-    whole_s = sum(timed(curate, path) for path in paths)
-    with capsys.disabled():
-        print(
-            f"\n{len(paths)} clips: bare decode {bare_s:.1f} s; with proxies and looks {kept_s:.1f} s "
-            f"({kept_s / bare_s:.2f} x); with shots and quality too {whole_s:.1f} s ({whole_s / bare_s:.2f} x)"
-        )
-
-
-def timed(work: Callable[[Path], object], path: Path) -> float:
-    begin = time.perf_counter()
-    work(path)
-    return time.perf_counter() - begin
-
-
-def bare_decode(path: Path) -> None:
-    with av.open(path, metadata_errors="replace") as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        for _ in container.decode(stream):
-            pass
-
-
-def curate(path: Path) -> None:
-    source, video, media = factories.source(), Video(path), MediaStore(Path("/nowhere"))
-    item = SourceItem(source=source, video=video, media=media, facts={}, fact_key="fact_1")
-    [cut] = Shots(detector=ContentShots())([item])
-    assert isinstance(cut, Done)
-    for clip in cut.made:
-        assert isinstance(clip, Clip)
-        Quality()(
-            [
-                ClipItem(
-                    source=source,
-                    clip=clip,
-                    video=video,
-                    media=media,
-                    facts={},
-                    fact_key="fact_2",
-                    subjects=(),
-                    references=(),
-                )
-            ]
-        )
-        video.look(clip.start_frame, clip.end_frame, 8)
-    assert video.num_passes == 1, path

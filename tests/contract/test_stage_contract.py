@@ -1,6 +1,7 @@
 """What every stage keeps to, whatever it measures. A new stage is one line in `STAGES`."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,17 +17,22 @@ from flows.engines.embedded.dlib_faces import DlibFaces
 from flows.engines.embedded.face_seeded import FaceSeeded
 from flows.engines.embedded.geometric_views import GeometricViews
 from flows.engines.embedded.grabcut import GrabCut
+from flows.stages.annotations import Annotations
 from flows.stages.candidates import Candidates
 from flows.stages.captions import Captions
 from flows.stages.faces import Faces
+from flows.stages.fingerprint import Fingerprint
 from flows.stages.frames import Video
+from flows.stages.given_shots import GivenShots
+from flows.stages.given_subjects import GivenSubjects
 from flows.stages.likeness import Likeness
 from flows.stages.quality import Quality
 from flows.stages.references import References
 from flows.stages.shots import Shots
 from flows.stages.stage import CandidateItem, ClipItem, Done, Failed, SourceItem
 from flows.stages.subjects import Subjects
-from tests import factories
+from flows.stages.text_video import TextVideo
+from tests import factories, opens2v
 from tests.people import clip_item, side_by_side
 
 read_faces = cache(DlibFaces)
@@ -40,6 +46,11 @@ STAGES: list[Callable[[], Any]] = [
     lambda: References(reader=read_faces(), synthesizer=GeometricViews(), num_looks=1),
     lambda: Candidates(generator=Distortions(faces=read_faces()), max_frames=5),
     lambda: Likeness(faces=read_faces(), max_looks=1),
+    lambda: TextVideo(),
+    lambda: Fingerprint(),
+    lambda: Annotations(),
+    lambda: GivenShots(),
+    lambda: GivenSubjects(reader=read_faces(), num_looks=1),
 ]
 
 
@@ -78,8 +89,10 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
 
 
 def travelled(item: ClipItem, *, clip_id: str) -> ClipItem:
-    """The item with its captions, subjects and references known."""
-    item = replace(item, clip=replace(item.clip, clip_id=clip_id))
+    """The item with its annotation, captions, subjects and references known."""
+    annotation = opens2v.annotation(("woman", opens2v.rectangle(10, 20, 140, 160)), face_cut=[0, 5])
+    source = opens2v.with_annotation(item.source, item.media, annotation)
+    item = replace(item, source=source, clip=replace(item.clip, clip_id=clip_id))
     captions, _, subjects, references = (build() for build in STAGES[2:6])
     item = replace(item, facts={"captions": captions([item])[0].fact})
     item = replace(item, subjects=subjects([item])[0].made)
@@ -109,7 +122,8 @@ def stage(request: pytest.FixtureRequest) -> Any:
 
 def test_it_is_a_frozen_dataclass_that_says_what_it_is(stage: Any) -> None:
     assert dataclasses.is_dataclass(stage) and type(stage).__dataclass_params__.frozen
-    assert stage.name == type(stage).__name__.lower()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(stage).__name__.removeprefix("Given"))
+    assert stage.name == words.lower()
     assert stage.version >= 1
     assert stage.takes in (SourceItem, ClipItem, CandidateItem)
     assert dataclasses.is_dataclass(stage.fact) and stage.fact.__dataclass_params__.frozen
@@ -118,7 +132,7 @@ def test_it_is_a_frozen_dataclass_that_says_what_it_is(stage: Any) -> None:
 
 def test_its_engines_say_their_revision(stage: Any) -> None:
     values = [getattr(stage, each.name) for each in dataclasses.fields(stage)]
-    engines = [value for value in values if not isinstance(value, bool | int | float | str)]
+    engines = [value for value in values if not isinstance(value, bool | int | float | str | None)]
     assert all(isinstance(engine.revision, str) and engine.revision for engine in engines)
 
 

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.engines.embedded.dlib_faces import DlibFaces, frontalness
+from flows.engines.embedded.dlib_detector import frontalness
+from flows.engines.embedded.dlib_faces import DlibFaces
 from flows.engines.ports import Face, Picture
+from flows.recipe import stage_key
 from flows.sources.actors import portrait
 from flows.stages.faces import Faces, FacesFact
+from flows.stages.stage import Failed
 from tests.people import clip_item, side_by_side
 
 EYES = [(0.0, 0.0), (10.0, 0.0), (40.0, 0.0), (50.0, 0.0)]
@@ -38,6 +41,19 @@ class ScriptedFaces:
             )
             for values in self.frontal
         ]
+
+
+class ScriptedChecker:
+    """`FrontalChecker` that says of the i-th picture what it was told."""
+
+    revision = "scripted-checker"
+
+    def __init__(self, *answers: bool | Failed | None) -> None:
+        self.answers = answers
+
+    def check(self, pictures: Sequence[Picture]) -> Sequence[bool | Failed | None]:
+        assert len(pictures) == len(self.answers)
+        return self.answers
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +112,9 @@ def test_shares_are_of_the_frames_looked_at(tmp_path: Path) -> None:
         num_looked=4,
         face_share=0.75,
         face_frontal_share=0.5,
+        face_frontal_share_reader=0.5,
+        num_checked=None,
+        checker_agreement=None,
         num_faces_median=1.0,
         num_faces_max=2,
         face_px_max=40.0,
@@ -112,3 +131,47 @@ def test_face_widths_are_in_pixels_of_the_source(tmp_path: Path) -> None:
     item = clip_item(tmp_path, [np.zeros((96, 1536, 3), dtype=np.uint8)])
     (outcome,) = Faces(reader=ScriptedFaces((0.9,)))([item])
     assert outcome.fact.face_px_max == 60.0  # 30 px in a look of half the source's size
+
+
+def test_a_checker_has_the_last_word_over_the_frames_it_could_tell_of_and_the_reader_is_asked_too(
+    tmp_path: Path,
+) -> None:
+    item = clip_item(tmp_path, [side_by_side(None)] * 5)
+    checker = ScriptedChecker(True, False, None, Failed(reason="no answer"), True)
+    (outcome,) = Faces(reader=ScriptedFaces((0.9,), (0.9,), (0.9,), (), ()), checker=checker)([item])
+    fact = outcome.fact
+    assert (fact.num_looked, fact.num_checked) == (5, 3)
+    assert fact.face_frontal_share == pytest.approx(2 / 3)
+    assert fact.face_frontal_share_reader == pytest.approx(3 / 5)
+    assert fact.checker_agreement == pytest.approx(1 / 3)
+    assert fact.face_share == pytest.approx(3 / 5)
+
+
+def test_where_the_checker_is_unsure_of_every_frame_the_share_is_unknown(tmp_path: Path) -> None:
+    item = clip_item(tmp_path, [side_by_side(None)] * 2)
+    checker = ScriptedChecker(None, Failed(reason="no answer"))
+    (outcome,) = Faces(reader=ScriptedFaces((0.9,), (0.9,)), checker=checker)([item])
+    assert (outcome.fact.face_frontal_share, outcome.fact.num_checked, outcome.fact.checker_agreement) == (
+        None,
+        0,
+        None,
+    )
+    assert outcome.fact.face_frontal_share_reader == 1.0
+
+
+def test_a_clip_of_which_the_checker_answered_nothing_fails(tmp_path: Path) -> None:
+    items = [clip_item(tmp_path, [side_by_side(None)] * 2)]
+    checker = ScriptedChecker(*[Failed(reason="no answer", exception=text) for text in "ab"])
+    assert Faces(reader=ScriptedFaces((), ()), checker=checker)(items) == [Failed(reason="no answer", exception="a")]
+
+
+def test_the_checker_is_part_of_the_stages_key() -> None:
+    with_one, with_other, without = (
+        stage_key(Faces(reader=ScriptedFaces(), checker=checker), [])
+        for checker in (ScriptedChecker(), OtherChecker(), None)
+    )
+    assert len({with_one, with_other, without}) == 3
+
+
+class OtherChecker(ScriptedChecker):
+    revision = "another"

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flows.engines.embedded.content_shots import ContentShots
-from flows.stages import frames
+from flows.stages import frames, looks
 from flows.stages.decode import fitted
 from flows.stages.encode import encode
-from flows.stages.frames import LOOK_STRIDE, Frame, Video, VideoUnreadable
+from flows.stages.frames import Frame, Proxy, Video, VideoUnreadable
+from flows.stages.looks import LOOK_STRIDE
+from flows.stages.proxies import even_fitted
 from flows.stages.quality import Quality
 from flows.stages.shots import Shots
 from flows.stages.stage import ClipItem, Done, SourceItem
@@ -35,7 +37,7 @@ def numbered(num: int, *, width: int = 64, height: int = 48) -> list[Picture]:
     ]
 
 
-def indices_read(read: Sequence[Frame]) -> list[int]:
+def indices_read(read: Sequence[Frame | Proxy]) -> list[int]:
     stripes = [np.array_split(frame.rgb.mean(axis=(0, 2)), 8) for frame in read]
     return [sum(int(stripe.mean() > 127) << place for place, stripe in enumerate(each)) for each in stripes]
 
@@ -140,7 +142,7 @@ def test_a_fitted_size_keeps_the_aspect_to_half_a_pixel_and_never_grows(width: i
 
 
 def test_a_full_hd_picture_is_fitted_to_a_proxy() -> None:
-    assert fitted(1920, 1080, 256) == (256, 144)
+    assert fitted(1920, 1080, 256) == even_fitted(1920, 1080, 256) == (256, 144)
 
 
 def test_every_frame_has_a_proxy_in_order(steady: Path) -> None:
@@ -193,7 +195,7 @@ def test_mirroring_flags_are_applied(tmp_path: Path) -> None:
 def test_proxies_and_looks_have_their_sizes_and_boxes_scale_back(tmp_path: Path) -> None:
     (tmp_path / "wide.mp4").write_bytes(encode(numbered(2, width=1920, height=800), frame_rate=Fraction(24)))
     video = Video(tmp_path / "wide.mp4")
-    assert video.proxies[0].rgb.shape == (107, 256, 3)
+    assert video.proxies[0].rgb.shape == (106, 256, 3)  # sides are even
     assert video.look(0, 2, 1)[0].rgb.shape == (320, 768, 3)
     assert video.look_scale == 2.5
 
@@ -232,7 +234,7 @@ def test_a_span_between_two_looks_is_decoded_again(steady: Path) -> None:
 
 
 def test_a_long_video_keeps_a_bounded_number_of_looks(steady: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "MAX_LOOKS", 4)
+    monkeypatch.setattr(looks, "MAX_LOOKS", 4)
     video = Video(steady)
     assert [frame.index for frame in video.look(0, 48, 99)] == [0, 12, 24, 36]  # the stride has doubled once
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from flows.engines.embedded.dlib_faces import DlibFaces
 from flows.engines.embedded.geometric_views import GeometricViews
-from flows.engines.ports import Face, Picture
+from flows.engines.ports import Face, Picture, View
+from flows.engines.several_synthesizers import SeveralSynthesizers
+from flows.sources.actors import portrait
 from flows.stages import tracks
-from flows.stages.references import References, best_sighting, crop_box
+from flows.stages.references import References, ReferencesFact, best_sighting, chosen, crop_box, face_sharpness
 from flows.stages.stage import ClipItem
 from flows.stages.tracks import Sighting
 from tests import factories
@@ -132,7 +134,13 @@ def test_each_subject_gets_a_crop_and_views_that_are_the_same_person(reader: Dli
     assert all((each.identity_score or 0) > reader.same_person_similarity for each in made)
     best = [max(each.identity_score or 0 for each in made if each.subject_id == f"subject_{i}") for i in (0, 1)]
     assert outcome.fact.identity_score_min == min(best)
-    assert outcome.fact.face_px_min == FACE[2] - FACE[0]
+    stand = [each for each in made if each.is_chosen]
+    assert [each.subject_id for each in stand] == ["subject_0", "subject_1"]
+    assert [each.identity_score for each in stand] == best
+    assert outcome.fact.face_px_min == min(each.face_px or 0 for each in stand)
+    assert outcome.fact.sharpness_min == min(each.sharpness or 0 for each in stand)
+    assert (outcome.fact.num_kept, outcome.fact.num_resynthesised) == (10, 0)
+    assert all((each.copy_paste_score or 0) > 0.9 for each in made), "all pixels are the clip's own"
     stored = cv2.imread(str(item.media.path_of(made[0].sha256)))
     assert stored.shape == (made[0].height_px, made[0].width_px, 3)
 
@@ -162,4 +170,122 @@ def test_a_clip_without_subjects_has_no_references(tmp_path: Path) -> None:
     (outcome,) = References(reader=BlindReader(), synthesizer=GeometricViews())(
         [clip_item(tmp_path, [side_by_side(None)])]
     )
-    assert (outcome.fact.num_references, outcome.fact.identity_score_min, outcome.made) == (0, None, [])
+    fact = outcome.fact
+    assert (fact.num_references, fact.identity_score_min, fact.copy_paste_max, outcome.made) == (0, None, None, [])
+
+
+class Painter:
+    """`Synthesizer` that draws, whatever it is shown, other pictures of actor 0 and one of somebody else."""
+
+    name = revision = "painter"
+
+    def views(self, picture: Picture) -> Sequence[View]:
+        pictures = {
+            "anew": cv2.resize(portrait(0, size_px=260), (240, 250)),
+            "somebody_else": portrait(3, size_px=200),
+        }
+        return [
+            View(name=name, picture=made, is_resynthesised=True, synthesizer=self.name, prompt=f"draw {name}")
+            for name, made in pictures.items()
+        ]
+
+
+def painted(reader: DlibFaces, folder: Path, **override: Any) -> tuple[ReferencesFact, dict[str, Reference]]:
+    """The references of actor 0, by view."""
+    (face,) = reader.read([side_by_side(0)], with_vectors=True)[0]
+    assert face.vector is not None
+    item = clip_item(folder, [side_by_side(0)])
+    vectors = [tuple(face.vector.tolist())]
+    item = with_subjects(item, face.box_px, vectors=vectors, identity_model=reader.model)
+    (outcome,) = References(reader=reader, synthesizer=Painter(), **override)([item])
+    return outcome.fact, {each.view: each for each in outcome.made}
+
+
+def test_a_view_drawn_anew_says_who_drew_it_and_from_which_words(reader: DlibFaces, tmp_path: Path) -> None:
+    fact, made = painted(reader, tmp_path)
+    assert (fact.num_references, fact.num_resynthesised, fact.num_kept) == (3, 2, 2)
+    assert (made["anew"].synthesizer, made["anew"].prompt, made["anew"].is_resynthesised) == (
+        "painter",
+        "draw anew",
+        True,
+    )
+    assert (made["crop"].synthesizer, made["crop"].prompt, made["crop"].is_resynthesised) == (None, None, False)
+    assert (made["somebody_else"].copy_paste_score or 0) < 0.5 < 0.9 < (made["crop"].copy_paste_score or 0)
+
+
+def test_by_identity_the_crop_stands_and_by_novelty_what_was_drawn_anew(reader: DlibFaces, tmp_path: Path) -> None:
+    for prefer, view in (("identity", "crop"), ("novelty", "anew")):
+        fact, made = painted(reader, tmp_path, prefer=prefer)
+        assert [each.view for each in made.values() if each.is_chosen] == [view]
+        assert fact.identity_score_min == made[view].identity_score
+        assert fact.copy_paste_max == made[view].copy_paste_score
+
+
+def test_what_is_still_the_same_person_is_the_readers_to_say_unless_the_recipe_does(
+    reader: DlibFaces, tmp_path: Path
+) -> None:
+    assert References(reader=reader, synthesizer=Painter()).least_identity == reader.same_person_similarity
+    fact, made = painted(reader, tmp_path, keep_from=1.1, prefer="novelty")
+    assert fact.num_kept == 0
+    assert made["crop"].is_chosen, "nothing is kept: the most like stands, for a gate to judge"
+
+
+def test_a_preference_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="identity, novelty"):
+        References(reader=BlindReader(), synthesizer=Painter(), prefer="beauty")
+
+
+def offered(*values: dict[str, Any]) -> list[Reference]:
+    return [
+        factories.reference(reference_id=f"reference_{n}", is_chosen=False, **each) for n, each in enumerate(values)
+    ]
+
+
+def place_of_chosen(references: Sequence[Reference], prefer: str) -> int:
+    marked = [each.is_chosen for each in chosen(references, keep_from=0.9, prefer=prefer)]
+    assert sum(marked) == 1
+    return marked.index(True)
+
+
+@pytest.mark.parametrize(
+    ("prefer", "place"), [("identity", 0), ("novelty", 3)], ids=["the most like", "the least copied of the re-drawn"]
+)
+def test_the_rules_of_choice(prefer: str, place: int) -> None:
+    references = offered(
+        {"identity_score": 0.99, "copy_paste_score": 1.0},
+        {"identity_score": 0.97, "copy_paste_score": 0.1},
+        {"identity_score": 0.95, "copy_paste_score": 0.6, "is_resynthesised": True},
+        {"identity_score": 0.93, "copy_paste_score": 0.2, "is_resynthesised": True},
+        {"identity_score": 0.91, "copy_paste_score": None, "is_resynthesised": True},
+        {"identity_score": 0.80, "copy_paste_score": 0.0, "is_resynthesised": True},
+        {"identity_score": None, "copy_paste_score": 0.0, "is_resynthesised": True},
+    )
+    assert place_of_chosen(references, prefer) == place
+
+
+@pytest.mark.parametrize("prefer", ["identity", "novelty"])
+def test_of_equals_and_of_unknowns_the_first_stands(prefer: str) -> None:
+    assert place_of_chosen(offered({}, {}, {}), prefer) == 0
+    assert place_of_chosen(offered({"identity_score": None}, {"identity_score": None}), prefer) == 0
+    assert place_of_chosen(offered({"identity_score": 0.2}, {"identity_score": 0.5}), prefer) == 1
+
+
+def test_a_blurred_face_is_less_sharp_and_a_larger_picture_of_the_same_no_sharper() -> None:
+    face = portrait(0, size_px=256)
+    sharp = face_sharpness(face, None)
+    assert face_sharpness(cv2.GaussianBlur(face, (0, 0), 4), None) < 0.2 * sharp
+    twice = cv2.resize(face, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    assert face_sharpness(twice, None) < 1.1 * sharp
+    assert face_sharpness(np.full((90, 90, 3), 80, dtype=np.uint8), (-5.0, 10.0, 300.0, 60.0)) == 0.0
+
+
+def test_several_synthesizers_see_the_same_crop() -> None:
+    both = SeveralSynthesizers(synthesizers=[GeometricViews(), Painter()])
+    views = both.views(side_by_side(0))
+    assert [(view.synthesizer, view.name) for view in views][3:5] == [
+        ("geometric views", "evening"),
+        ("painter", "anew"),
+    ]
+    assert Painter.revision in both.revision and GeometricViews.revision in both.revision
+    with pytest.raises(ValueError, match="'painter' is listed twice"):
+        SeveralSynthesizers(synthesizers=[Painter(), Painter()])

@@ -4,16 +4,20 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scenedetect import AdaptiveDetector, FrameTimecode
 
 from flows.engines.embedded.content_shots import ContentShots
 from flows.engines.ports import ShotDetector
+from flows.stages.decode import Decoded, Display
 from flows.stages.encode import encode
-from flows.stages.frames import Frame, Video
+from flows.stages.frames import Proxy, Video
+from flows.stages.proxies import ProxyScaler, matrix_of
 from flows.stages.shots import Shots, ShotsFact
 from flows.stages.stage import Done, Failed, SourceItem
 from tests import factories
@@ -31,7 +35,7 @@ class Told:
     told: Sequence[int]
     revision: str = "told"
 
-    def cuts(self, frames: Iterator[Frame]) -> Sequence[int]:
+    def cuts(self, frames: Iterator[Proxy]) -> Sequence[int]:
         return self.told
 
 
@@ -59,8 +63,17 @@ def scene(seed: int, num: int, *, pan_px: int = 1) -> list[Picture]:
     return [np.roll(wide, pan_px * index, axis=1) for index in range(num)]
 
 
-def as_frames(pictures: Sequence[Picture]) -> Iterator[Frame]:
-    return (Frame(index=index, time=Fraction(index, 24), rgb=rgb) for index, rgb in enumerate(pictures))
+def as_proxies(pictures: Sequence[Picture]) -> Iterator[Proxy]:
+    for index, rgb in enumerate(pictures):
+        decoded = Decoded(
+            time=Fraction(index, 24),
+            duration=None,
+            frame_rate=Fraction(24),
+            raw=av.VideoFrame.from_ndarray(rgb, format="rgb24"),
+            display=Display(),
+            entry=None,
+        )
+        yield Proxy(index=index, time=decoded.time, planes=ProxyScaler()(decoded), matrix=matrix_of(decoded.raw))
 
 
 @pytest.fixture(scope="module")
@@ -113,27 +126,40 @@ def test_a_cut_in_a_file_is_found_at_the_first_frame_of_the_new_shot(tmp_path: P
 def test_cuts_are_found_wherever_they_are(lengths: list[int]) -> None:
     pictures = [picture for seed, length in enumerate(lengths) for picture in scene(seed, length)]
     expected = np.cumsum(lengths)[:-1].tolist()
-    assert list(ContentShots().cuts(as_frames(pictures))) == expected
+    assert list(ContentShots().cuts(as_proxies(pictures))) == expected
 
 
 @pytest.mark.parametrize("pan_px", [0, 3, 16])
 def test_a_moving_camera_is_no_cut(pan_px: int) -> None:
-    assert list(ContentShots().cuts(as_frames(scene(4, 30, pan_px=pan_px)))) == []
+    assert list(ContentShots().cuts(as_proxies(scene(4, 30, pan_px=pan_px)))) == []
 
 
 def test_a_dissolve_is_no_cut() -> None:
     [before], [after] = scene(5, 1), scene(6, 1)
     mixed = [((1 - share) * before + share * after).astype(np.uint8) for share in np.linspace(0, 1, 25)]
-    assert list(ContentShots().cuts(as_frames([before] * 10 + mixed + [after] * 10))) == []
+    assert list(ContentShots().cuts(as_proxies([before] * 10 + mixed + [after] * 10))) == []
 
 
 @pytest.mark.parametrize("num", [0, 1, 4])
 def test_a_video_of_a_few_frames_has_no_cut(num: int) -> None:
-    assert list(ContentShots().cuts(as_frames(scene(7, num)))) == []
+    assert list(ContentShots().cuts(as_proxies(scene(7, num)))) == []
 
 
-def test_the_detectors_revision_names_its_library_and_numbers() -> None:
-    assert ContentShots().revision.startswith("scenedetect 0.")
+@pytest.mark.parametrize(("ratio", "score"), [(2.2, 27.0), (1.5, 5.0), (3.0, 15.0)])
+def test_the_cuts_are_those_of_pyscenedetects_adaptive_detector(ratio: float, score: float) -> None:
+    pictures = [*scene(8, 9), *scene(9, 3), *scene(10, 12, pan_px=9), *scene(11, 7)]
+    theirs = AdaptiveDetector(adaptive_threshold=ratio, min_content_val=score, window_width=2, min_scene_len=0)
+    expected = [
+        int(cut.frame_num)
+        for proxy in as_proxies(pictures)
+        for cut in theirs.process_frame(FrameTimecode(proxy.index, fps=24.0), proxy.half_rgb[..., ::-1])
+    ]
+    assert expected
+    assert list(ContentShots(ratio=ratio, content_score=score).cuts(as_proxies(pictures))) == expected
+
+
+def test_the_detectors_revision_names_its_numbers() -> None:
+    assert ContentShots().revision.startswith("content shots 2")
     assert ContentShots().revision != ContentShots(ratio=3.0).revision
 
 

@@ -16,28 +16,8 @@ from flows.stages import masks, tracks
 from flows.stages.linking import link
 from flows.stages.stage import ClipItem
 from flows.stages.subjects import Subjects, SubjectsFact, certain_phrases
-from tests.people import SIZE_PX, clip_item, said, side_by_side
+from tests.people import ANN, BOB, SIZE_PX, ScriptedFaces, clip_item, face, said, side_by_side
 from warehouse.records import Box, Subject
-
-ANN, BOB = (1.0, 0.0), (0.0, 1.0)
-
-
-def face(x: float, vector: Sequence[float] | None, *, y: float = 30.0) -> Face:
-    array = None if vector is None else np.array(vector, dtype=np.float32)
-    return Face(box_px=(x, y, x + 20, y + 20), score=1.0, frontalness=1.0, vector=array)
-
-
-class ScriptedFaces:
-    """`FaceReader` that finds in the i-th picture the faces it was told."""
-
-    revision = model = "scripted"
-    same_person_similarity = 0.9
-
-    def __init__(self, *faces: tuple[Face, ...]) -> None:
-        self.faces = faces
-
-    def read(self, pictures: Sequence[Picture], *, with_vectors: bool) -> Sequence[tuple[Face, ...]]:
-        return self.faces
 
 
 class ScriptedGrounder:

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,33 @@ def test_run_lengths_are_written_as_coco_writes_them(mask: masks.Mask, counts: b
 def test_run_lengths_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="runs of 4 pixels for a mask of 3x2"):
         masks.decode(Rle(height_px=2, width_px=3, counts=b"0120"))
+
+
+@pytest.mark.parametrize("counts", [b"", b"/", b"p3", b"PP", b"P" * 9 + b"0"])
+def test_characters_that_spell_no_run_lengths_are_refused(counts: bytes) -> None:
+    with pytest.raises(ValueError, match=r"characters|pixels"):
+        masks.runs(Rle(height_px=10, width_px=10, counts=counts))
+
+
+@given(st.binary(max_size=12), st.integers(0, 3))
+def test_whatever_the_characters_are_they_are_a_mask_or_refused(counts: bytes, side_px: int) -> None:
+    rle = Rle(height_px=side_px, width_px=side_px, counts=counts)
+    with suppress(ValueError):
+        assert masks.decode(rle).shape == (side_px, side_px)
+
+
+def test_masks_alike_by_way_of_others_are_one_group() -> None:
+    chain = [block(0, 0, 40, 20), block(70, 0, 90, 20), block(8, 0, 48, 20), block(4, 0, 44, 20)]
+    assert masks.iou(chain[0], chain[2]) < 0.7 < masks.iou(chain[0], chain[3])
+    assert masks.groups(chain, same_from=0.7) == [[0, 2, 3], [1]]
+    assert masks.groups([], same_from=0.7) == []
+
+
+def test_a_mask_of_a_part_is_placed_in_the_whole_picture() -> None:
+    part = np.ones((5, 10), np.bool_)
+    assert masks.box_of(masks.placed(part, 3, 7, width_px=40, height_px=20)) == (3, 7, 13, 12)
+    with pytest.raises(ValueError, match="10x5 pixels at \\(31, 7\\) of a picture of 40x20"):
+        masks.placed(part, 31, 7, width_px=40, height_px=20)
 
 
 def test_the_box_of_a_mask_is_half_open() -> None:

@@ -19,6 +19,7 @@ DARKENING = 0.72
 class GeometricViews:
     """`Synthesizer` without a network. What it makes is not re-synthesised: the pixels are the crop's own."""
 
+    name: ClassVar[str] = "geometric views"
     revision: ClassVar[str] = f"geometric-views-1-opencv-{cv2.__version__}"
 
     def views(self, picture: Picture) -> Sequence[View]:
@@ -28,7 +29,10 @@ class GeometricViews:
             "turned": _turned(picture),
             "evening": _evening(picture),
         }
-        return [View(name=name, picture=made, is_resynthesised=False) for name, made in pictures.items()]
+        return [
+            View(name=name, picture=made, is_resynthesised=False, synthesizer=self.name)
+            for name, made in pictures.items()
+        ]
 
 
 def _tilted(picture: Picture) -> Picture:

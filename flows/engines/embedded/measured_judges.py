@@ -4,10 +4,10 @@ They disagree where people do: a frozen face keeps its likeness and never flicke
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows.engines.ports import Sight
+from flows.engines.ports import Judgement, Question, Sight
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,8 +19,16 @@ class MeasuredJudge:
     """What it looks at, higher is better; None: unknown."""
     tie_margin: float
     revision: str
+    num_inferences: int = 1
 
-    def vote(self, a: Sight, b: Sight) -> str | None:
+    def vote(self, questions: Sequence[Question]) -> list[Judgement]:
+        return [self._judgement(self.prefers(asked.a.sight, asked.b.sight)) for asked in questions]
+
+    def _judgement(self, outcome: str | None) -> Judgement:
+        comment = None if outcome else "abstains: what it looks at was not measured on both sides"
+        return Judgement(outcome=outcome, comment=comment)
+
+    def prefers(self, a: Sight, b: Sight) -> str | None:
         """`A`, `tie` or `B`; None where a value is unknown on either side."""
         value_a, value_b = self.value(a), self.value(b)
         if value_a is None or value_b is None:
