@@ -4,7 +4,7 @@ Nothing here draws from a random stream: every choice is a rank by hash of the s
 the set of ids alone, and neither on their order nor on what was asked before.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, zip_longest
 
 from warehouse import ids
@@ -43,19 +43,39 @@ def draw_pairs(
     `text_video_scores` holds scores by candidate id. A pair whose scores are both known and further apart than
     `text_video_gap_max` is not drawn (Identity-GRPO 2.1.2); an unknown score discards nothing.
     """
+    possible: dict[str, list[Pair]] = {}
+    for a, b in _couples(candidates):
+        if is_close(a.candidate_id, b.candidate_id, text_video_scores or {}, text_video_gap_max):
+            possible.setdefault(a.clip_id, []).append(_pair(a, b, split=split, seed=seed))
+    drawn = [pair for of_clip in possible.values() for pair in _taking_turns(of_clip, seed=seed)[:num_per_clip]]
+    return tuple(sorted(drawn, key=lambda pair: pair.pair_id))
+
+
+def num_far_apart(candidates: Sequence[Candidate], scores: Mapping[str, float | None], gap_max: float | None) -> int:
+    """How many pairs of one clip's candidates are never drawn, for their text-video scores are too far apart."""
+    return sum(not is_close(a.candidate_id, b.candidate_id, scores, gap_max) for a, b in _couples(candidates))
+
+
+def is_close(a: str, b: str, scores: Mapping[str, float | None], gap_max: float | None) -> bool:
+    """Whether two candidates, by id, may be compared; only two known scores can say no."""
+    score_a, score_b = scores.get(a), scores.get(b)
+    return gap_max is None or score_a is None or score_b is None or abs(score_a - score_b) <= gap_max
+
+
+def is_turned(pair_id: str, annotator: str, *, seed: int) -> bool:
+    """Whether a model that votes under this name is shown `candidate_b` on side A: a fair coin for each name."""
+    return int(ids.digest(["turn sides", seed, pair_id, annotator])[0], 16) % 2 == 1
+
+
+def _couples(candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
+    """Every two candidates of one clip, the lesser id first; two originals are no couple."""
     clips: dict[str, dict[str, Candidate]] = {}
     for candidate in candidates:
         clips.setdefault(candidate.clip_id, {})[candidate.candidate_id] = candidate
-    drawn: list[Pair] = []
     for of_clip in clips.values():
-        possible = [
-            _pair(a, b, split=split, seed=seed)
-            for a, b in combinations((of_clip[candidate_id] for candidate_id in sorted(of_clip)), 2)
-            if not (a.generator == b.generator == ORIGINAL)
-            and _is_close(a.candidate_id, b.candidate_id, text_video_scores or {}, text_video_gap_max)
-        ]
-        drawn.extend(_taking_turns(possible, seed=seed)[:num_per_clip])
-    return tuple(sorted(drawn, key=lambda pair: pair.pair_id))
+        for a, b in combinations((of_clip[candidate_id] for candidate_id in sorted(of_clip)), 2):
+            if not a.generator == b.generator == ORIGINAL:
+                yield a, b
 
 
 def _pair(a: Candidate, b: Candidate, *, split: str, seed: int) -> Pair:
@@ -71,11 +91,6 @@ def _pair(a: Candidate, b: Candidate, *, split: str, seed: int) -> Pair:
         split=split,
         seed=seed,
     )
-
-
-def _is_close(a: str, b: str, scores: Mapping[str, float | None], gap_max: float | None) -> bool:
-    score_a, score_b = scores.get(a), scores.get(b)
-    return gap_max is None or score_a is None or score_b is None or abs(score_a - score_b) <= gap_max
 
 
 def _taking_turns(pairs: Sequence[Pair], *, seed: int) -> list[Pair]:

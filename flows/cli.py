@@ -19,7 +19,8 @@ from flows import recipe as recipes
 from flows.progress import Progress
 from flows.recipe import Recipe
 from flows.settings import Settings
-from warehouse.errors import BadRecipe, LikenessError
+from flows.sources.formats import AUTO, FORMATS
+from warehouse.errors import BadRecipe, EngineUnavailable, LikenessError
 from warehouse.files import full_disk_told
 
 FOLDER = click.Path(path_type=Path)
@@ -28,7 +29,12 @@ DATASET = click.option(
     "--dataset", type=click.Path(resolve_path=True), help="Only this data set: the folder it was ingested from."
 )
 SOURCE = click.option("--source", type=FOLDER, required=True, help="A folder of videos.")
-CAPTIONS = click.option("--captions", type=FOLDER, default=None, help="CSV or JSONL: the captions of the videos.")
+CAPTIONS = click.option(
+    "--captions", type=FOLDER, default=None, help="CSV or JSONL: the captions of the videos; or one part of a data set."
+)
+FORM = click.option(
+    "--format", "form", type=click.Choice(FORMATS), default=AUTO, show_default=True, help="How the folder is laid out."
+)
 SNAPSHOT = click.option("--snapshot", "prefix", default="", help="The beginning of its id; default: the newest.")
 
 
@@ -96,12 +102,13 @@ def likeness() -> None:
 @likeness.command("run")
 @SOURCE
 @CAPTIONS
+@FORM
 @verb
-def run_(settings: Settings, recipe: Recipe, source: Path, captions: Path | None) -> None:
+def run_(settings: Settings, recipe: Recipe, source: Path, captions: Path | None, form: str) -> None:
     """Walk the whole road, from a folder of videos to a trained policy and a report."""
     from flows.road import road
 
-    click.echo(road(settings, recipe, source, captions))
+    click.echo(road(settings, recipe, source, captions, form=form))
 
 
 @likeness.command()
@@ -119,12 +126,14 @@ def sample(settings: Settings, recipe: Recipe, folder: Path) -> None:
 @likeness.command("ingest")
 @SOURCE
 @CAPTIONS
+@FORM
 @verb
-def ingest_(settings: Settings, recipe: Recipe, source: Path, captions: Path | None) -> None:
+def ingest_(settings: Settings, recipe: Recipe, source: Path, captions: Path | None, form: str) -> None:
     """List a folder of videos and their captions, and report what does not fit."""
     from flows.ingest import ingest
 
-    for arrival, num in sorted(ingest(settings, source, captions, progress=Progress("ingest")).items()):
+    found = ingest(settings, source, captions, progress=Progress("ingest"), form=form)
+    for arrival, num in sorted(found.items()):
         click.echo(f"{num:>8}  {arrival}")
 
 
@@ -147,9 +156,12 @@ def generate_(settings: Settings, recipe: Recipe, dataset: str | None) -> None:
     from flows.generate import generate
 
     made = generate(settings, recipe, dataset=dataset, progress=Progress("generate"))
-    click.echo(
-        f"{made.num_facts} new facts, {made.num_pairs} new pairs, {made.num_straddling} clips straddle the split"
-    )
+    told = [f"{made.num_facts} new facts", f"{made.num_pairs} new pairs"]
+    told.append(f"{made.drawn.num_straddling} clips straddle the split")
+    if "text_video_gap_max" in recipe.options["pairs"]:
+        told.append(f"{made.drawn.num_far_apart} pairs discarded for their gap in text-video scores")
+        told.append(f"{made.drawn.num_gap_unknown} drawn although a score is unknown")
+    click.echo(", ".join(told))
 
 
 @likeness.command("judge")
@@ -158,7 +170,9 @@ def judge_(settings: Settings, recipe: Recipe) -> None:
     """Let models vote on the pairs."""
     from flows.judge import judge
 
-    judged = judge(settings, recipe)
+    judged = judge(settings, recipe, progress=Progress("judge"))
+    for reason, num in sorted(judged.failed.items()):
+        click.echo(f"{num} not asked, {reason}; the next run asks again", err=True)
     click.echo(f"{judged.num_votes} new votes, {judged.num_abstentions} abstentions")
 
 
@@ -222,6 +236,25 @@ def train_policy_(settings: Settings, recipe: Recipe, prefix: str) -> None:
     click.echo(json.dumps({"checkpoint_id": card.checkpoint_id, **card.metrics}, indent=1))
 
 
+@likeness.group("export")
+def export_() -> None:
+    """Hand data on to other code."""
+
+
+@export_.command("triplets")
+@click.option("--out", "folder", type=FOLDER, required=True, help="A new folder, or one of an earlier export.")
+@DATASET
+@verb
+def export_triplets_(settings: Settings, recipe: Recipe, folder: Path, dataset: str | None) -> None:
+    """Write references, prompt and original video of every curated clip into a folder."""
+    from flows.export import export_triplets
+
+    exported = export_triplets(settings, recipe, folder, dataset=dataset, progress=Progress("export"))
+    for reason, num in sorted(exported.left_out.items()):
+        click.echo(f"{num} clips left out: {reason}", err=True)
+    click.echo(f"{exported.num_triplets} triplets in {folder}")
+
+
 @likeness.command("report")
 @DATASET
 @verb
@@ -255,6 +288,84 @@ def why_(settings: Settings, recipe: Recipe, clip: str) -> None:
     from flows.story import why
 
     click.echo(why(settings, recipe, clip))
+
+
+@likeness.command("retry")
+@click.option("--stage", required=True, help="Where they failed.")
+@click.option("--reason", default=None, help="As `likeness funnel` tells it; default: any.")
+@DATASET
+@verb
+def retry_(settings: Settings, recipe: Recipe, stage: str, reason: str | None, dataset: str | None) -> None:
+    """Take failed items up again: the next run of their flow measures them once more."""
+    from flows.retry import reopen
+
+    click.echo(f"{reopen(settings, recipe, stage=stage, reason=reason, dataset=dataset)} items reopened")
+
+
+@likeness.command("quarantine")
+@click.option("--most", type=click.IntRange(min=1), default=200, show_default=True, help="Items of a stage and reason.")
+@DATASET
+@verb
+def quarantine_(settings: Settings, recipe: Recipe, most: int, dataset: str | None) -> None:
+    """Write a page of what failed: a preview frame, what was met, and the command to try again."""
+    from flows.report.write import write_quarantine
+
+    click.echo(write_quarantine(settings, recipe, most=most, dataset=dataset))
+
+
+@likeness.command("canary")
+@click.argument("num", type=click.IntRange(min=1), metavar="N")
+@click.option("--flow", type=click.Choice(["curate", "generate"]), default="curate", show_default=True)
+@click.option("--price", "price_an_hour", type=float, default=None, help="Of an hour of one worker.")
+@click.option("--yes", is_flag=True, help="Go on with the rest without asking.")
+@DATASET
+@verb
+def canary_(
+    settings: Settings,
+    recipe: Recipe,
+    num: int,
+    flow: str,
+    price_an_hour: float | None,
+    yes: bool,
+    dataset: str | None,
+) -> None:
+    """Measure N pending sources, show yield, time and cost of the rest, and wait for yes."""
+    from flows.canary import canary, canary_text
+    from flows.curate import curate
+    from flows.generate import generate
+
+    step = Progress("canary")
+    found = canary(settings, recipe, flow, num=num, dataset=dataset, price_an_hour=price_an_hour, progress=step)
+    click.echo(canary_text(found))
+    if found.num_left and (yes or click.confirm(f"Run {flow} on the {found.num_left:,} sources left?", err=True)):
+        {"curate": curate, "generate": generate}[flow](settings, recipe, dataset=dataset, progress=Progress(flow))
+
+
+@likeness.command("doctor")
+@click.option("--profile", default="embedded", show_default=True, help="A profile's name, or a .toml file.")
+@click.option("--load", is_flag=True, help="Also load every engine's weights, or reach its service.")
+def doctor_(profile: str, load: bool) -> None:
+    """What is installed, and which engines of a profile can load here. Exit code 10 if something is missing."""
+    from flows.doctor import examine, findings_text
+
+    with told(debug=False):
+        findings = list(examine(profile, load=load))
+    click.echo(findings_text(findings))
+    if any(finding.stops_work for finding in findings):
+        raise SystemExit(EngineUnavailable.exit_code)
+
+
+@likeness.command("yields")
+@click.option("--keep-from", type=float, default=None, help="Identity score to keep from; default: the recipe's.")
+@DATASET
+@AS_JSON
+@verb
+def yields_(settings: Settings, recipe: Recipe, keep_from: float | None, dataset: str | None, as_json: bool) -> None:
+    """How many references each synthesizer made with each prompt, and how many are still the same person."""
+    from flows.yields import yields, yields_text
+
+    found = yields(settings, recipe, dataset=dataset, keep_from=keep_from)
+    click.echo(json.dumps(found, indent=1) if as_json else yields_text(found))
 
 
 @likeness.command("status")

@@ -84,18 +84,12 @@ def _device() -> Finding:
     return Finding(kind="device", name="cuda", is_well=True, says=f"{name}, {memory:.0f} GiB")
 
 
-def _engines(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every table that names an engine, wherever it stands in a profile, with the name of its key."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if isinstance(inner, dict) and "use" in inner:
-                yield name, inner
-            elif name == "judge":
-                yield from ((name, table) for table in inner)
-            yield from _engines(inner, name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _engines(inner, place)
+def _engines(profile: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every table that names an engine of a stage, or a judge, with the name of its key. What stands inside an engine,
+    the engine answers for."""
+    for stage in profile.get("stage", []):
+        yield from ((name, table) for name, table in stage.items() if isinstance(table, dict) and "use" in table)
+    yield from (("judge", table) for table in profile.get("judge", []))
 
 
 def _engine(place: str, table: dict[str, Any], *, load: bool) -> Finding:

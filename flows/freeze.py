@@ -6,11 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from annotate.pairing import split_of_clip, splits_by_identity
-from flows.collect import policy_of
-from flows.generate import identities_of_clips
+from flows.generate import splits_of_clips
+from flows.label_choice import LabelChoice, choice_of
 from flows.recipe import Recipe
+from flows.seats import roll_of
 from flows.settings import Settings
+from flows.text_video_gap import gap_of
 from warehouse import gates, queries, snapshot, tables
 from warehouse.database import Session
 from warehouse.errors import NothingToDo
@@ -90,11 +91,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 
 def freeze(settings: Settings, recipe: Recipe) -> Snapshot:
     """Freeze what is settled now; the same content gives the same snapshot. `NothingToDo` if nothing is settled."""
-    origin = recipe.options["votes"]["annotators"]
-    policy = policy_of(recipe).name
+    choice = choice_of(recipe)
     with settings.warehouse.session() as session:
         gates.judge(session, recipe.steps)
-        rows, num_straddling = _rows(session, recipe, origin, policy)
+        rows, num_straddling = _rows(session, recipe, choice)
     found = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in SCHEMAS.items()}
     frozen = snapshot.freeze(
         found,
@@ -104,8 +104,8 @@ def freeze(settings: Settings, recipe: Recipe) -> Snapshot:
             "profile": recipe.profile,
             "recipe_key": recipe.key,
             "stages": recipe.described(),
-            "label_policy": policy,
-            "label_origin": origin,
+            "label_policy": choice.name,
+            "label_origin": choice.origin.value,
             "pairs": dict(recipe.options["pairs"]),
             "num_pairs_straddling": num_straddling,
         },
@@ -113,17 +113,22 @@ def freeze(settings: Settings, recipe: Recipe) -> Snapshot:
     with settings.warehouse.transaction() as session:
         row = {
             "snapshot_id": [frozen.id],
-            "label_policy": [policy],
+            "label_policy": [choice.name],
             "frozen_at": [datetime.now(UTC).replace(tzinfo=None)],
         }
         tables.merge(session, "snapshot", pa.table(row), keys=["snapshot_id"])
     return frozen
 
 
-def _rows(session: Session, recipe: Recipe, origin: str, policy: str) -> tuple[dict[str, list[dict[str, Any]]], int]:
+def _rows(session: Session, recipe: Recipe, choice: LabelChoice) -> tuple[dict[str, list[dict[str, Any]]], int]:
     """The rows of every table, and the number of pairs left out because their people stand on both sides now."""
-    splits = _splits(session, recipe)
-    settled = queries.settled_pairs(session, origin, policy, recipe.steps[-1].stage)
+    splits = splits_of_clips(session, recipe)
+    gap = gap_of(session, recipe)
+    settled = [
+        row
+        for row in queries.settled_pairs(session, choice.origin, choice.policies, recipe.steps[-1].stage)
+        if gap.lets(row["candidate_a"], row["candidate_b"])
+    ]
     pairs = [
         row | {"outcome": Outcome(row["outcome"]).code, "split": splits[row["clip_id"]]}
         for row in settled
@@ -131,7 +136,8 @@ def _rows(session: Session, recipe: Recipe, origin: str, policy: str) -> tuple[d
     ]
     if not pairs:
         raise NothingToDo(
-            f"no pair is settled by {origin} votes under {policy}; `likeness funnel` shows how far the clips came"
+            f"no pair is settled by {choice.origin} votes under {choice.name};"
+            " `likeness funnel` shows how far the clips came"
         )
     clip_ids = sorted({row["clip_id"] for row in pairs})
     rows = {
@@ -139,19 +145,11 @@ def _rows(session: Session, recipe: Recipe, origin: str, policy: str) -> tuple[d
         "clips": [row | {"split": splits[row["clip_id"]]} for row in queries.frozen_clips(session, clip_ids)],
         "candidates": [_candidate(row) for row in queries.frozen_candidates(session, clip_ids)],
         "references": queries.frozen_references(session, clip_ids),
-        "votes": queries.frozen_votes(session, [row["pair_id"] for row in pairs], origin),
+        "votes": queries.frozen_votes(
+            session, [row["pair_id"] for row in pairs], choice.origin, [seat.key for seat in roll_of(recipe)]
+        ),
     }
     return rows, len(settled) - len(pairs)
-
-
-def _splits(session: Session, recipe: Recipe) -> dict[str, str]:
-    """The split of every clip whose people stand on one side of it."""
-    options = recipe.options["pairs"]
-    clips = identities_of_clips(session)
-    everyone = [identity for identities in clips.values() for identity in identities]
-    splits = splits_by_identity(everyone, test_share=options["test_share"], seed=options["seed"])
-    found = {clip_id: split_of_clip(identities, splits) for clip_id, identities in clips.items()}
-    return {clip_id: split for clip_id, split in found.items() if split is not None}
 
 
 def _candidate(row: Mapping[str, Any]) -> dict[str, Any]:

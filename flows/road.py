@@ -16,17 +16,18 @@ from flows.publish import board_of, publish
 from flows.recipe import Recipe
 from flows.report.write import write_report
 from flows.settings import Settings
+from flows.sources.formats import AUTO
 from warehouse.errors import NothingToDo
 
 
-def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None) -> Path:
+def road(settings: Settings, recipe: Recipe, source: Path, captions: Path | None, *, form: str = AUTO) -> Path:
     """Walk it, one line a step, and give the report's path.
 
     Where nothing is left to train on the report is written before `NothingToDo` is raised: it shows why.
     """
     dataset = str(source.resolve())
     step = Progress("ingest")
-    step.finish(_listed(ingest(settings, source, captions, progress=step)))
+    step.finish(_listed(ingest(settings, source, captions, progress=step, form=form)))
     num_new = _to_labels(settings, recipe, dataset)
     try:
         _to_policy(settings, recipe)
@@ -47,11 +48,14 @@ def _to_labels(settings: Settings, recipe: Recipe, dataset: str) -> int:
 
     step = Progress("generate")
     made = generate(settings, recipe, dataset=dataset, progress=step)
-    step.finish(f"{_new(made.num_facts, 'fact')}, {_new(made.num_pairs, 'pair')}")
+    apart = f", {made.drawn.num_far_apart} discarded for their text-video gap" if made.drawn.num_far_apart else ""
+    step.finish(f"{_new(made.num_facts, 'fact')}, {_new(made.num_pairs, 'pair')}{apart}")
 
     step = Progress("judge")
-    judged = judge(settings, recipe)
-    step.finish(_new(judged.num_votes, "model vote"))
+    judged = judge(settings, recipe, progress=step)
+    abstained = f", {judged.num_abstentions} abstentions" if judged.num_abstentions else ""
+    not_asked = f", {sum(judged.failed.values())} not asked" if judged.failed else ""
+    step.finish(_new(judged.num_votes, "model vote") + abstained + not_asked)
 
     board = board_of(settings)
     step = Progress("publish")

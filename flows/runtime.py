@@ -20,6 +20,7 @@ from prefect.context import FlowRunContext
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
+from flows import recipe as recipes
 from flows.drift import drifts
 from flows.executors import Executor, WorkerDied, executor
 from flows.progress import Progress
@@ -27,7 +28,7 @@ from flows.recipe import Recipe
 from flows.settings import Settings
 from flows.shards import Plan, Shard, plan
 from flows.walk import ShardResult, Work, run_shard
-from warehouse import gates, queries, staging
+from warehouse import gates, ids, queries, staging
 from warehouse.database import Session
 from warehouse.errors import Unbalanced
 
@@ -54,7 +55,7 @@ def measure_pending(
     active = recipe.of_flow(flow)
     work = Work(
         profile=recipe.profile,
-        recipe_key=recipe.key,
+        recipe_key=ids.digest([recipe.key, recipes.tables_of(recipe.profile)]),
         active=active,
         staging=settings.staging,
         media=settings.media,

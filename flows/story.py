@@ -51,6 +51,8 @@ def why(settings: Settings, recipe: Recipe, name: str) -> str:
         gates.judge(session, recipe.steps)
         source_ids = queries.sources_of_name(session, name)
         if not source_ids:
+            if listed := queries.entries_of_name(session, name):
+                return "\n".join(f"{row['entry']}  in {row['dataset']}: {row['problem']}; no source" for row in listed)
             raise BadInput(f"{name}: no clip or source begins with it, and no file has it in its name")
         sources = tables.from_arrow(Source, queries.sources(session, source_ids))
         return "\n\n".join("\n".join(_source_story(session, recipe, source, name)) for source in sources)

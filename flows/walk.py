@@ -17,6 +17,7 @@ from typing import Any
 from flows import recipe as recipes
 from flows.recipe import Recipe, RecipeStage
 from flows.shards import Shard
+from flows.stages.footage import Footage
 from flows.stages.frames import Video
 from flows.stages.stage import CandidateItem, ClipItem, Done, Failed, SourceItem, Stage
 from warehouse import staging
@@ -39,7 +40,8 @@ class Work:
 
     profile: str
     recipe_key: str
-    """Of the recipe that was planned with: a profile may change while a process lives."""
+    """Of the recipe that was planned with, and of the profile as it is written: it may change while a process lives,
+    if only in a service's address."""
     active: frozenset[str]
     staging: Path
     media: MediaStore
@@ -135,7 +137,7 @@ class _Walker:
 
     def take(self, sources: Sequence[Source]) -> None:
         self.sources = {source.source_id: source for source in sources}
-        self.videos: dict[str, Video] = {}
+        self.videos: dict[Footage, Video] = {}
         self.alive: dict[str, dict[str, Any]] = {"source": dict(self.sources)}
         for each in self.recipe.stages:
             self._pass_through(each)
@@ -218,19 +220,19 @@ class _Walker:
             "fact_key": key,
         }
         if isinstance(record, Source):
-            return SourceItem(source=record, video=self._video(record.path), **shared)
+            return SourceItem(source=record, video=self._video(Footage.of(record)), **shared)
         clip: Clip = self.alive["clip"][record.clip_id] if isinstance(record, Candidate) else record
         shared |= {"source": self.sources[clip.source_id], "clip": clip}
         shared |= {f"{noun}s": self.records.get((noun, clip.clip_id), []) for noun in ("subject", "reference")}
         if isinstance(record, Candidate):
             stored = self.media.root / self.media.relative_path(record.sha256)
-            return CandidateItem(candidate=record, video=self._video(str(stored)), **shared)
-        return ClipItem(video=self._video(shared["source"].path), **shared)
+            return CandidateItem(candidate=record, video=self._video(Footage(path=stored)), **shared)
+        return ClipItem(video=self._video(Footage.of(shared["source"])), **shared)
 
-    def _video(self, path: str) -> Video:
-        if path not in self.videos:
-            self.videos[path] = Video(Path(path))
-        return self.videos[path]
+    def _video(self, footage: Footage) -> Video:
+        if footage not in self.videos:
+            self.videos[footage] = Video(footage if footage.member else footage.path)
+        return self.videos[footage]
 
 
 @lru_cache(maxsize=1)

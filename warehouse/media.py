@@ -25,6 +25,10 @@ class MediaStore:
             files.write(target, content)
         return sha256
 
+    def has(self, sha256: str) -> bool:
+        """Whether a file of this name is there."""
+        return self._path(sha256).exists()
+
     def path_of(self, sha256: str) -> Path:
         """Where the file lies; `MediaMissing` if it does not."""
         path = self._path(sha256)

@@ -1,6 +1,7 @@
 """Questions to the warehouse: one function a file of `sql/`, values always bound."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -38,6 +39,33 @@ def arrivals(session: Session, dataset: str | None = None) -> list[Row]:
     return _rows(session, "arrivals", {"dataset": dataset})
 
 
+def batches_listed(session: Session, dataset: str, unreadable: str) -> list[Row]:
+    """The batches of a data set's listing that are as they should be, with the bundles that they need."""
+    return _rows(session, "batches_listed", {"dataset": dataset, "unreadable": unreadable})
+
+
+def files_looked_at(session: Session, dataset: str, asked: pa.Table) -> list[Row]:
+    """What the listing remembers of files, by path and offset."""
+    with tables.shown(session, asked):
+        return _rows(session, "files_looked_at", {"dataset": dataset})
+
+
+def settle_listing(session: Session, dataset: str, duplicate: str) -> None:
+    """Call entries `duplicate` that are the same source as an earlier one; let each source lie where the first is."""
+    for name in ("mark_duplicates", "move_sources"):
+        session.execute(_sql(name), {"dataset": dataset, "duplicate": duplicate})
+
+
+def entries_of_name(session: Session, name: str) -> list[Row]:
+    """Entries of the listing that are no sources and that `name` may mean."""
+    return _rows(session, "entries_of_name", {"name": name})
+
+
+def cross_pair_batches(session: Session, dataset: str) -> list[str]:
+    """The batches that a data set's cross-video pairs came in."""
+    return [row["batch"] for row in _rows(session, "cross_pair_batches", {"dataset": dataset})]
+
+
 def unbalanced(session: Session) -> list[Row]:
     """Items that a stage counted twice. After `gates.judge`."""
     return _rows(session, "unbalanced")
@@ -57,6 +85,36 @@ def exception(session: Session, fact_key: str) -> str | None:
     """What a failed item ran into."""
     rows = _rows(session, "exception", {"fact_key": fact_key})
     return rows[0]["exception"] if rows else None
+
+
+def verdicts(session: Session, stage: str) -> dict[str, str]:
+    """The verdict on each item that reached a stage. After `gates.judge`."""
+    return {row["item_id"]: row["verdict"] for row in _rows(session, "verdicts", {"stage": stage})}
+
+
+def failed_items(session: Session, stage: str, reason: str | None) -> list[Row]:
+    """The last ledger row of each item that failed at a stage, for one reason or any. After `gates.judge`."""
+    return _rows(session, "failed_items", {"stage": stage, "reason": reason})
+
+
+def work_since(session: Session, since: datetime) -> list[Row]:
+    """A row a stage: what was measured since then (UTC), what became of it, and its seconds. After `gates.judge`."""
+    return _rows(session, "work_since", {"since": since})
+
+
+def seconds_of_sources(session: Session, since: datetime) -> list[Row]:
+    """A row a source: the seconds spent on it since then (UTC). After `gates.judge`."""
+    return _rows(session, "seconds_of_sources", {"since": since})
+
+
+def yields_of_shards(session: Session, since: datetime) -> list[Row]:
+    """A row a stage and shard: items measured and passed, and whether it is newer (UTC). After `gates.judge`."""
+    return _rows(session, "yields_of_shards", {"since": since})
+
+
+def num_pending_sources(session: Session) -> int:
+    """How many sources have something left to measure. After `gates.recall`."""
+    return int(session.execute("SELECT count(*) FROM pending_source").fetchall()[0][0])
 
 
 def fact(session: Session, step: Step, fact_key: str) -> Row | None:
@@ -143,14 +201,22 @@ def identities_of_clips(session: Session) -> list[Row]:
     return _rows(session, "identities_of_clips")
 
 
+def write_triplets(session: Session, path: Path, stage: str, candidates: Step | None) -> int:
+    """Stream every clip that passed a stage, with references and original, into a Parquet file, ordered by id; how many
+    there are. `candidates` is the step that made the originals, if a recipe has one. After `gates.judge`."""
+    windows = (
+        f'SELECT f.fact_key, f.first_frame, f.num_frames FROM "{candidates.table}" f'
+        " WHERE f.fact_key IN (SELECT fact_key FROM verdict)"
+        if candidates
+        else "SELECT NULL AS fact_key, NULL AS first_frame, NULL AS num_frames WHERE false"
+    )
+    session.execute(f"CREATE OR REPLACE TEMP VIEW candidate_window AS {windows}")
+    return tables.write_parquet(session.execute(_sql("triplets"), {"stage": stage}), path)
+
+
 def passed_candidates(session: Session, stage: str) -> pa.Table:
     """Candidates that passed this stage, ordered by id. After `gates.judge`."""
     return session.execute(_sql("passed_candidates"), {"stage": stage}).to_arrow_table()
-
-
-def sights(session: Session) -> list[Row]:
-    """What was measured of each candidate. After `gates.judge`."""
-    return _rows(session, "sights")
 
 
 def prompts(session: Session) -> list[Row]:
@@ -163,9 +229,9 @@ def pairs_in_play(session: Session, stage: str) -> list[Pair]:
     return tables.from_arrow(Pair, session.execute(_sql("pairs_in_play"), {"stage": stage}).to_arrow_table())
 
 
-def settled_pairs(session: Session, origin: str, policy: str, stage: str) -> list[Row]:
+def settled_pairs(session: Session, origin: str, policies: Sequence[str], stage: str) -> list[Row]:
     """Pairs that have an outcome, of candidates that passed this stage. After `gates.judge`."""
-    return _rows(session, "settled_pairs", {"origin": origin, "policy": policy, "stage": stage})
+    return _rows(session, "settled_pairs", {"origin": origin, "policies": list(policies), "stage": stage})
 
 
 def frozen_clips(session: Session, clip_ids: Sequence[str]) -> list[Row]:
@@ -183,9 +249,21 @@ def frozen_references(session: Session, clip_ids: Sequence[str]) -> list[Row]:
     return _rows(session, "frozen_references", {"clip_ids": list(clip_ids)})
 
 
-def frozen_votes(session: Session, pair_ids: Sequence[str], origin: str) -> list[Row]:
-    """What a snapshot says of the votes on these pairs."""
-    return _rows(session, "frozen_votes", {"pair_ids": list(pair_ids), "origin": origin})
+def frozen_votes(session: Session, pair_ids: Sequence[str], origin: str, judge_keys: Sequence[str]) -> list[Row]:
+    """What a snapshot says of the votes on these pairs; of models' votes those of these inferences count."""
+    values = {"pair_ids": list(pair_ids), "origin": origin, "judge_keys": list(judge_keys)}
+    return _rows(session, "frozen_votes", values)
+
+
+def votes_to_cast(session: Session, stage: str, kinds: Sequence[str], judge_keys: Sequence[str]) -> list[Row]:
+    """Which judges' inferences have not voted on which pairs of candidates that passed this stage, in order of the
+    pair. After `gates.judge`."""
+    return _rows(session, "votes_to_cast", {"stage": stage, "kinds": list(kinds), "judge_keys": list(judge_keys)})
+
+
+def originals(session: Session) -> frozenset[str]:
+    """Ids of the candidates that are clips' own videos."""
+    return frozenset(row["candidate_id"] for row in _rows(session, "originals"))
 
 
 ORPHANS = (
@@ -194,6 +272,7 @@ ORPHANS = (
     "clips_without_a_source",
     "subjects_without_a_clip",
     "labels_that_mix_origins",
+    "labels_from_nowhere",
 )
 """Queries that find nothing in a sound warehouse."""
 
@@ -201,6 +280,12 @@ ORPHANS = (
 def orphans(session: Session, name: str) -> list[Row]:
     """The offenders that one of `ORPHANS` finds."""
     return _rows(session, name)
+
+
+def yields_of_references(session: Session, keep_from: float) -> list[Row]:
+    """How many references each synthesizer made with each view, and how many are still the same person: identity score
+    of `keep_from` and more. After `gates.judge`."""
+    return _rows(session, "yields_of_references", {"keep_from": keep_from})
 
 
 def repeated(session: Session, table: str, keys: Sequence[str]) -> list[Row]:
@@ -243,9 +328,9 @@ def identities_of_subjects(session: Session, subject_ids: Sequence[str]) -> list
     return _rows(session, "identities_of_subjects", {"subject_ids": list(subject_ids)})
 
 
-def pairs_to_show(session: Session, origin: str, policy: str) -> list[Row]:
+def pairs_to_show(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
     """A pair of each sort: with a winner, a tie, not settled. After `gates.judge`."""
-    return _rows(session, "pairs_to_show", {"origin": origin, "policy": policy})
+    return _rows(session, "pairs_to_show", {"origin": origin, "policies": list(policies)})
 
 
 def votes_of_pairs(session: Session, pair_ids: Sequence[str]) -> list[Vote]:
@@ -255,24 +340,24 @@ def votes_of_pairs(session: Session, pair_ids: Sequence[str]) -> list[Vote]:
     )
 
 
-def label_counts(session: Session, origin: str, policy: str) -> list[Row]:
+def label_counts(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
     """Labels by split, outcome and reason. After `gates.judge`."""
-    return _rows(session, "label_counts", {"origin": origin, "policy": policy})
+    return _rows(session, "label_counts", {"origin": origin, "policies": list(policies)})
 
 
-def tallies(session: Session, origin: str, policy: str) -> list[Row]:
+def tallies(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
     """How often each count of A, tie and B stands behind a label. After `gates.judge`."""
-    return _rows(session, "tallies", {"origin": origin, "policy": policy})
+    return _rows(session, "tallies", {"origin": origin, "policies": list(policies)})
 
 
-def annotators(session: Session, origin: str, policy: str) -> list[Row]:
+def annotators(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
     """Every annotator's votes beside the labels. After `gates.judge`."""
-    return _rows(session, "annotators", {"origin": origin, "policy": policy})
+    return _rows(session, "annotators", {"origin": origin, "policies": list(policies)})
 
 
-def originals_against(session: Session, origin: str, policy: str) -> list[Row]:
+def originals_against(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
     """How the originals fared against what was made of them. After `gates.judge`."""
-    return _rows(session, "originals_against", {"origin": origin, "policy": policy})
+    return _rows(session, "originals_against", {"origin": origin, "policies": list(policies)})
 
 
 def ancestors(session: Session, snapshots: Sequence[Path]) -> list[Row]:

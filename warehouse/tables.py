@@ -75,7 +75,7 @@ def write_parquet(cursor: Session, path: Path) -> int:
 
 def insert(session: Session, table: str, rows: pa.Table) -> None:
     """Append rows; columns by name."""
-    with _shown(session, rows):
+    with shown(session, rows):
         session.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')
 
 
@@ -87,7 +87,7 @@ def merge(session: Session, table: str, rows: pa.Table, *, keys: Sequence[str]) 
     once = "SELECT * FROM incoming QUALIFY row_number() OVER (PARTITION BY {}) = 1".format(
         ", ".join(f'"{key}"' for key in keys)
     )
-    with _shown(session, rows):
+    with shown(session, rows):
         counted = session.execute(
             f'MERGE INTO "{table}" t USING ({once}) i ON {matched}'
             f" WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
@@ -101,8 +101,17 @@ def replace(session: Session, table: str, rows: pa.Table, *, where: str, values:
     insert(session, table, rows)
 
 
+def forget_others(session: Session, table: str, dataset: str, batches: Sequence[str]) -> None:
+    """Delete a data set's rows that came in no batch of these."""
+    session.execute(
+        f'DELETE FROM "{table}" WHERE dataset = ? AND (batch IS NULL OR batch NOT IN (SELECT unnest(?::VARCHAR[])))',
+        [dataset, list(batches)],
+    )
+
+
 @contextmanager
-def _shown(session: Session, rows: pa.Table) -> Iterator[None]:
+def shown(session: Session, rows: pa.Table) -> Iterator[None]:
+    """Rows as a relation that SQL calls `incoming`."""
     session.register("incoming", rows)
     try:
         yield

@@ -63,6 +63,10 @@ class Chat(Protocol):
 
     revision: str
 
+    def load(self) -> object:
+        """Load the model now, or reach its service; otherwise that happens at first use."""
+        ...
+
     def answer(self, asks: Sequence[Ask]) -> Sequence[str | NoAnswer]:
         """The text of one answer an ask, in order."""
         ...

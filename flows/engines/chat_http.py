@@ -92,6 +92,12 @@ class ChatHttp:
         settings = ids.digest([*decisive, self.embedding_input])[:12]
         return f"chat-http-1-{self.model}@{self.model_revision}-{settings}"
 
+    def load(self) -> None:
+        """Ask the service one plain question; `EngineUnavailable` where it does not answer."""
+        [answer] = self.answer([Ask(turns=(Turn(role="user", parts=(_PLAIN,)),))])
+        if isinstance(answer, NoAnswer):
+            raise EngineUnavailable(f"{self.model} at {self.base_url}: {answer}")
+
     def answer(self, asks: Sequence[Ask]) -> list[str | NoAnswer]:
         """The text of one answer an ask, in order; asked `concurrency` at a time."""
         return self._side_by_side(self._answer, asks)

@@ -13,6 +13,7 @@ from flows.engines.chat import NoAnswer
 from flows.engines.chat_http import ChatHttp
 from flows.engines.ports import Picture, Vector
 from flows.stages.stage import Failed
+from warehouse.errors import EngineUnavailable
 
 TEXT_INSTRUCTION = "Find an image that matches the given text."
 """What GmeScore's released code tells the model with a text."""
@@ -30,6 +31,12 @@ class GmeHttp:
     def __init__(self, *, service: ChatHttp) -> None:
         self._service = service
         self.revision = f"gme-http-1-{weights.short(TEXT_INSTRUCTION + PICTURE_INSTRUCTION)}-{service.revision}"
+
+    def load(self) -> None:
+        """Have the service embed a word; `EngineUnavailable` where it cannot."""
+        [answer] = self._service.embed([("hello",)])
+        if isinstance(answer, NoAnswer):
+            raise EngineUnavailable(f"{self._service.model} at {self._service.base_url}: {answer}")
 
     def score(self, items: Sequence[tuple[str, Sequence[Picture]]]) -> Sequence[float | Failed | None]:
         """One score an item, None where it has no text or no frames. Texts and frames of all items go out together,

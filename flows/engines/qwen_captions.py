@@ -48,6 +48,10 @@ class QwenCaptions:
         self._chat = chat
         self.revision = f"qwen-captions-1-{weights.short(PROMPT + json.dumps(SCHEMA))}-{chat.revision}"
 
+    def load(self) -> None:
+        """Load the model now, or reach its service. `EngineUnavailable` where that cannot be."""
+        self._chat.load()
+
     def parse(self, captions: Sequence[str]) -> Sequence[ParsedCaption | Failed]:
         """What each caption says. An answer that is no such JSON, or has a phrase that the caption has not, is sent
         back once; a caption whose second answer is no better fails, and with it no other.

@@ -39,6 +39,10 @@ class QwenFaces:
         self._chat = chat
         self.revision = f"qwen-faces-1-{weights.short(PROMPT + json.dumps(SCHEMA))}-{chat.revision}"
 
+    def load(self) -> None:
+        """Load the model now, or reach its service. `EngineUnavailable` where that cannot be."""
+        self._chat.load()
+
     def check(self, pictures: Sequence[Picture]) -> Sequence[bool | Failed | None]:
         """One answer a picture, each asked by itself."""
         answers = answers_in_json(self._chat, [ask(PROMPT, picture, schema=SCHEMA) for picture in pictures])

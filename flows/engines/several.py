@@ -26,6 +26,11 @@ class Several:
     def revision(self) -> str:
         return "several: " + "; ".join(generator.revision for generator in self.generators)
 
+    def load(self) -> None:
+        """Load those that have something to load."""
+        for generator in self.generators:
+            getattr(generator, "load", lambda: None)()
+
     def generate(self, request: Request) -> Iterator[Generated]:
         for generator in self.generators:
             yield from generator.generate(request)

@@ -89,6 +89,10 @@ class VlmJudge:
         prompt = short(SYSTEM + CRITERIA + FORM)
         return f"vlm-judge-1, {prompt}, {self.num_frames} x {self.longest_side_px} px, {self.chat.revision}"
 
+    def load(self) -> None:
+        """Load the model now, or reach its service. `EngineUnavailable` where that cannot be."""
+        self.chat.load()
+
     def vote(self, questions: Sequence[Question]) -> list[Judgement | Failed]:
         """`Failed` where a video or a reference cannot be read, or where the service had no answer to this one."""
         shown: dict[Path, Sequence[Picture]] = {}

@@ -90,16 +90,25 @@ class WanMAGREF:
         self._guidance = guidance
         self.revision = wan.revision("wan-magref 1", self._weights, self._sampling, [guidance])
 
-    def generate(self, request: Request) -> Iterator[Generated]:
-        from flows.engines import wan_networks, wan_sampling
+    def load(self) -> None:
+        """Load the weights now; otherwise they load at first use. `EngineUnavailable` where they cannot."""
+        self._networks()
 
-        networks = wan_networks.load(self._weights, architecture="WanTransformer3DModel", has_image_encoder=True)
+    def generate(self, request: Request) -> Iterator[Generated]:
+        from flows.engines import wan_sampling
+
+        networks = self._networks()
         shown = 2 * networks.vae.config.z_dim + networks.time_scale
         networks.check_channels(networks.transformer.config.in_channels, shown)
         canvas = wan.canvas_of(request, networks, most_pixels=self._sampling.most_pixels)
         condition = condition_of(networks, request, canvas, self._sampling.negative_prompt, self._guidance)
         name = f"wan-magref-{networks.size}"
         yield from wan_sampling.generated(networks, condition, request, canvas, self._sampling, name=name)
+
+    def _networks(self) -> "Networks":
+        from flows.engines import wan_networks
+
+        return wan_networks.load(self._weights, architecture="WanTransformer3DModel", has_image_encoder=True)
 
 
 def condition_of(

@@ -83,10 +83,14 @@ class WanPhantom:
         self._image_guidance, self._text_guidance = image_guidance, text_guidance
         self.revision = wan.revision("wan-phantom 1", self._weights, self._sampling, [image_guidance, text_guidance])
 
-    def generate(self, request: Request) -> Iterator[Generated]:
-        from flows.engines import wan_networks, wan_sampling
+    def load(self) -> None:
+        """Load the weights now; otherwise they load at first use. `EngineUnavailable` where they cannot."""
+        self._networks()
 
-        networks = wan_networks.load(self._weights, architecture="WanTransformer3DModel")
+    def generate(self, request: Request) -> Iterator[Generated]:
+        from flows.engines import wan_sampling
+
+        networks = self._networks()
         networks.check_channels(networks.transformer.config.in_channels, networks.vae.config.z_dim)
         canvas = wan.canvas_of(request, networks, most_pixels=self._sampling.most_pixels)
         condition = condition_of(
@@ -99,6 +103,11 @@ class WanPhantom:
         )
         name = f"wan-phantom-{networks.size}"
         yield from wan_sampling.generated(networks, condition, request, canvas, self._sampling, name=name)
+
+    def _networks(self) -> "Networks":
+        from flows.engines import wan_networks
+
+        return wan_networks.load(self._weights, architecture="WanTransformer3DModel")
 
 
 def condition_of(

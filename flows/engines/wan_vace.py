@@ -61,16 +61,25 @@ class WanVACE:
         self._guidance, self._name = guidance, name
         self.revision = wan.revision(f"wan-vace 1 {name}".rstrip(), self._weights, self._sampling, [guidance])
 
-    def generate(self, request: Request) -> Iterator[Generated]:
-        from flows.engines import wan_networks, wan_sampling
+    def load(self) -> None:
+        """Load the weights now; otherwise they load at first use. `EngineUnavailable` where they cannot."""
+        self._networks()
 
-        networks = wan_networks.load(self._weights, architecture="WanVACETransformer3DModel")
+    def generate(self, request: Request) -> Iterator[Generated]:
+        from flows.engines import wan_sampling
+
+        networks = self._networks()
         shown = 2 * networks.vae.config.z_dim + networks.space_scale**2
         networks.check_channels(networks.transformer.config.vace_in_channels, shown)
         canvas = wan.canvas_of(request, networks, most_pixels=self._sampling.most_pixels)
         condition = condition_of(networks, request, canvas, self._sampling.negative_prompt, self._guidance)
         name = self._name or f"wan-vace-{networks.size}"
         yield from wan_sampling.generated(networks, condition, request, canvas, self._sampling, name=name)
+
+    def _networks(self) -> "Networks":
+        from flows.engines import wan_networks
+
+        return wan_networks.load(self._weights, architecture="WanVACETransformer3DModel")
 
 
 def condition_of(

@@ -2,8 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +26,25 @@ class CaptionRow:
     """As the table spells it; empty: the row names no video."""
     caption: str | None
     extra: str | None
-    """The other columns that hold something: a JSON object."""
+    """`rest` as a JSON object; None: it is empty."""
+    rest: Mapping[str, Any] = field(default_factory=dict)
+    """The other columns that hold something, as the table spells their names."""
 
 
-def read_captions(path: Path) -> Iterator[CaptionRow]:
-    """The rows of a caption file, in order. `BadCaptions` (with the line) if it lacks a column or cannot be parsed."""
+def read_captions(path: Path, *, needed: Sequence[str] = ()) -> Iterator[CaptionRow]:
+    """The rows of a caption file, in order. `BadCaptions` (with the line) if it lacks a column or cannot be parsed;
+    `needed`: columns that a CSV must have besides name and caption."""
     if not path.is_file():
         raise BadCaptions(f"{path}: no such caption file")
-    return _from_json(path) if path.suffix.lower() in _JSON_SUFFIXES else _from_csv(path)
+    return _from_json(path) if path.suffix.lower() in _JSON_SUFFIXES else _from_csv(path, needed)
 
 
-def _from_csv(path: Path) -> Iterator[CaptionRow]:
+def _from_csv(path: Path, needed: Sequence[str]) -> Iterator[CaptionRow]:
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(_lines(path), strict=True)
     records = _records(path, reader)
     header = [column.strip() or f"column_{number}" for number, column in enumerate(next(records, []), start=1)]
-    _require(path, header)
+    _require(path, header, needed)
     for fields in records:
         if any(field.strip() for field in fields):
             header += [f"column_{number}" for number in range(len(header) + 1, len(fields) + 1)]
@@ -82,9 +85,9 @@ def _lines(path: Path) -> Iterator[str]:
             yield text.removeprefix("\ufeff") if number == 1 else text
 
 
-def _require(path: Path, columns: Iterable[str]) -> None:
+def _require(path: Path, columns: Iterable[str], needed: Sequence[str] = ()) -> None:
     found = [column.lower() for column in columns]
-    missing = [] if "caption" in found else ["`caption`"]
+    missing = [f"`{name}`" for name in (*needed, "caption") if name not in found]
     if not set(found) & set(NAME_COLUMNS):
         missing.append(" or ".join(f"`{name}`" for name in NAME_COLUMNS))
     if missing:
@@ -108,4 +111,4 @@ def _row(path: Path, line: int, record: Mapping[str, Any]) -> CaptionRow:
         raise BadCaptions(
             f"{path}, line {line}: holds half a surrogate pair, which is no text; write it anew"
         ) from error
-    return CaptionRow(line=line, name=name, caption=caption or None, extra=extra)
+    return CaptionRow(line=line, name=name, caption=caption or None, extra=extra, rest=rest)

@@ -177,7 +177,7 @@ def test_a_warehouse_that_is_none(url: str, complaint: str, folder: Path) -> Non
 
 
 def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.ingest.list_folder", lambda root, captions: Path("/dev/full").write_bytes(b"x"))
+    monkeypatch.setattr("flows.ingest.list_entries", lambda *_: Path("/dev/full").write_bytes(b"x"))
     assert "no space left on its disk; free some" in refused("ingest", "--source", folder, code=5)
 
 

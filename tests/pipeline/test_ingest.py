@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -5,12 +6,16 @@ from typing import Any
 
 import pytest
 
-from flows.ingest import DUPLICATE, UNREADABLE, ingest
+from flows.ingest import DUPLICATE, ingest
 from flows.progress import Progress
 from flows.settings import Settings
+from flows.sources.entries import EMPTY, UNREADABLE
 from flows.sources.folder import CAPTION_ALONE, FILE_ALONE
-from warehouse import ids
-from warehouse.errors import BadCaptions
+from flows.stages.footage import Footage
+from tests.tars import packed, write_splits
+from warehouse import ids, migrate
+from warehouse.errors import BadCaptions, WarehouseLocked
+from warehouse.staging import only_committer
 
 
 @pytest.fixture
@@ -78,7 +83,7 @@ def test_changed_bytes_make_a_new_source(folder: Path) -> None:
     arrive(folder)
     fill(folder, {"a.mp4": b"longer"})
     arrive(folder)
-    assert rows("SELECT num_bytes FROM listing JOIN source USING (source_id)") == [(6,)]
+    assert rows("SELECT source.num_bytes FROM listing JOIN source USING (source_id)") == [(6,)]
     assert rows("SELECT count(*) FROM source") == [(2,)]
 
 
@@ -147,3 +152,57 @@ def test_captions_of_any_script_come_through_unchanged(folder: Path) -> None:
     fill(folder, {name: name.encode() for name in captions}, captions)
     arrive(folder)
     assert {caption for (caption,) in rows("SELECT caption FROM source")} == set(captions.values())
+
+
+def test_a_listing_of_the_first_schema_is_carried_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(folder, {"a.mp4": b"a"}, {"a.mp4": "A man."})
+    sha256 = ids.file_digest(folder / "a.mp4")
+    source_id = ids.make("source", sha256, "A man.")
+    first = migrate.migrations()[:1]
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "migrations", lambda: first)
+        with Settings.read().warehouse.session() as session:
+            for entry, its_source in (("a.mp4", source_id), ("gone.mp4", None)):
+                session.execute("INSERT INTO listing VALUES (?, ?, ?, NULL)", [str(folder), entry, its_source])
+            old = [source_id, "elsewhere", "/elsewhere/a.mp4", sha256, 1, "A man.", None]
+            session.execute("INSERT INTO source VALUES (?, ?, ?, ?, ?, ?, ?)", old)
+    assert arrive(folder) == {"source": 1}
+    assert rows("SELECT entry, source_id FROM listing") == [("a.mp4", source_id)]
+    assert rows("SELECT path, member, annotation_sha256 FROM source") == [(str(folder / "a.mp4"), None, None)]
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(folder, {"a.mp4": b"a", "b.mp4": b"b"})
+    digest = Footage.digest
+
+    def closed(footage: Footage) -> str:
+        if footage.name == "b.mp4":
+            raise PermissionError(13, "Permission denied")
+        return digest(footage)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Footage, "digest", closed)
+        assert arrive(folder) == {"source": 1, UNREADABLE: 1}
+    assert arrive(folder) == {"source": 2}
+
+
+def test_an_empty_file_is_told_and_is_a_source_that_will_fail(folder: Path) -> None:
+    fill(folder, {"a.mp4": b"a", "b.mp4": b""})
+    assert arrive(folder) == {"source": 1, EMPTY: 1}
+    assert rows("SELECT count(*) FROM listing WHERE source_id IS NULL") == [(0,)]
+
+
+def test_videos_in_a_tar_are_sources_of_a_plain_folder_too(folder: Path) -> None:
+    fill(folder, {"a.mp4": b"a"})
+    write_splits(folder / "more.tar", packed({"deep/b.mp4": b"bb", "notes.txt": b"text"}), [700])
+    (folder / "captions.jsonl").write_text(json.dumps({"path": "more.tar/deep/b.mp4", "caption": "A woman."}))
+    assert arrive(folder) == {"source": 1, FILE_ALONE: 1}
+    found = rows("SELECT path, member, num_bytes, sha256 FROM source WHERE caption = 'A woman.'")
+    sha256 = hashlib.sha256(b"bb").hexdigest()
+    assert found == [(str(folder / "more.tar.split.000"), "deep/b.mp4", 2, sha256)]
+
+
+def test_a_second_ingest_at_the_same_time_is_told_to_wait(folder: Path) -> None:
+    fill(folder, {"a.mp4": b"a"})
+    with only_committer(Settings.read().home / "arrivals"), pytest.raises(WarehouseLocked, match="wait for it"):
+        arrive(folder)

@@ -40,6 +40,9 @@ def label(**override: Any) -> Label:
     return Label(**(values | override))
 
 
+NOBODY: dict[str, Any] = {"origin": None, "num_votes": 0, "num_a": 0}
+"""Voted."""
+
 RECORDS: dict[str, list[Any]] = {
     "source": [factories.source()],
     "clip": [factories.clip(fact_key=KEY)],
@@ -60,7 +63,9 @@ def filled() -> Iterator[Session]:
         for noun, records in RECORDS.items():
             tables.insert(connection, noun, tables.to_arrow(tables.NOUNS[noun], records))
         ensure_fact_table(connection, STEP)
-        connection.execute("INSERT INTO listing VALUES ('sample', 'one.mp4', 'source_1', NULL)")
+        connection.execute(
+            "INSERT INTO listing (dataset, entry, source_id, problem) VALUES ('sample', 'one.mp4', 'source_1', NULL)"
+        )
         connection.execute(
             "INSERT INTO ledger VALUES (?, 'cut', 'key', 'source_1', 'done', NULL, NULL, 1, 0, 'shard_1', now())", [KEY]
         )
@@ -112,11 +117,25 @@ def test_a_repeated_row_is_told_with_its_key_and_how_often_it_stands(session: Se
         ("subject", factories.subject(subject_id="subject_2", clip_id="clip_9"), "subjects without a clip"),
         ("label", label(origin=Origin.VLM), "labels that mix origins"),
         ("label", label(policy="other", num_votes=2), "labels that mix origins"),
+        ("label", label(policy="other", **NOBODY), "labels from nowhere"),
+        ("label", label(policy="original_by_default", **NOBODY | {"outcome": Outcome.TIE}), "labels from nowhere"),
+        ("label", label(policy="original_by_default", **NOBODY, pair_id="pair_9"), "labels from nowhere"),
     ],
 )
 def test_a_record_whose_parent_is_not_there_is_found(session: Session, noun: str, record: Any, rule: str) -> None:
     add(session, noun, record)
     assert broken(session) == {rule: 1}
+
+
+def test_an_original_that_wins_by_default_breaks_nothing(session: Session) -> None:
+    add(session, "label", label(policy="original_by_default", **NOBODY))
+    assert broken(session) == {}
+
+
+def test_a_generated_video_that_wins_by_default_is_found(session: Session) -> None:
+    session.execute("UPDATE candidate SET generator = 'blur' WHERE candidate_id = 'candidate_1'")
+    add(session, "label", label(policy="original_by_default", **NOBODY))
+    assert broken(session) == {"labels from nowhere": 1}
 
 
 def test_a_pair_with_no_votes_has_a_label_that_breaks_nothing(session: Session) -> None:

@@ -77,6 +77,23 @@ def test_a_migration_that_breaks_leaves_the_schema_as_it_was(tmp_path: Path, mon
         assert session.execute("SELECT max(number) FROM schema_version").fetchone() == (len(migrations()),)
 
 
+def test_of_older_references_the_chosen_is_the_one_that_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = migrations()[:2]
+    rows = [("b", 0.9), ("a", 0.9), ("c", 0.2), ("d", None)]
+    with duckdb.connect() as connection:
+        monkeypatch.setattr("warehouse.migrate.migrations", lambda: before)
+        migrate(connection)
+        for name, score in rows:
+            values = [name, "subject", "clip", "fact", "crop" if name == "a" else "mirrored", False, "0" * 64, 9, 9]
+            connection.execute("INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, [1.0])", [*values, score])
+        monkeypatch.undo()
+        migrate(connection)
+        found = connection.execute("SELECT reference_id, synthesizer, is_chosen FROM reference ORDER BY 1").fetchall()
+        tables.from_arrow(tables.NOUNS["reference"], connection.execute("FROM reference").to_arrow_table())
+    views = "geometric views"
+    assert found == [("a", None, True), ("b", views, False), ("c", views, False), ("d", views, False)]
+
+
 def test_a_warehouse_of_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
     with warehouse.session() as session:

@@ -162,15 +162,14 @@ def test_an_unreadable_source_fails_with_the_reader_s_reason(desk: Desk, tmp_pat
     assert outcome.reason in ("cannot be opened", "not a video")
 
 
-def test_the_reference_most_like_its_subject_is_chosen() -> None:
-    scores = {"reference_b": 0.9, "reference_a": 0.9, "reference_c": 0.2, "reference_d": None}
-    offered = [factories.reference(reference_id=name, identity_score=score) for name, score in scores.items()]
-    other = factories.reference(subject_id="subject_2", reference_id="reference_e", identity_score=None)
+def test_the_chosen_reference_stands_for_its_subject() -> None:
+    offered = [
+        factories.reference(reference_id=name, is_chosen=name == "reference_b")
+        for name in ("reference_a", "reference_b")
+    ]
+    other = factories.reference(subject_id="subject_2", reference_id="reference_c", is_chosen=False)
     best = best_references([*offered, other])
-    assert {subject: reference.reference_id for subject, reference in best.items()} == {
-        "subject_1": "reference_a",
-        "subject_2": "reference_e",
-    }
+    assert {subject: reference.reference_id for subject, reference in best.items()} == {"subject_1": "reference_b"}
 
 
 @given(length=st.integers(1, 400), start=st.integers(0, 1000), key=st.integers(0, 1500), most=st.integers(1, 99))

@@ -215,7 +215,7 @@ def test_the_sample_is_what_its_manifest_and_its_captions_say(tmp_path, brief_sc
 
 def test_the_listing_of_the_sample_reports_exactly_its_troubles(tmp_path, brief_scripts):
     draw_sample(tmp_path)
-    problems = [entry.problem for entry in list_folder(tmp_path, None).entries if entry.problem]
+    problems = [entry.problem for entry in list_folder(tmp_path, None) if entry.problem]
     assert sorted(problems) == [CAPTION_ALONE, FILE_ALONE]
 
 

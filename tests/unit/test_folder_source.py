@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.sources import folder
-from flows.sources.folder import list_folder
+from flows.sources import entries, folder, video_files
+from flows.sources.entries import Entry
 from warehouse.errors import BadCaptions, BadInput
 
 CLIP = "0fa30d72" * 4
@@ -34,16 +34,21 @@ def table(path, text):
     return path
 
 
+def list_folder(root, captions) -> list[Entry]:
+    """Sorted by name; rows of one name as they stand in the table."""
+    return sorted(folder.list_folder(root, captions), key=lambda entry: (entry.relative, entry.path is None))
+
+
 def told(listing):
     """Relative name, caption and problem of each entry."""
-    return [(entry.relative, entry.caption, entry.problem) for entry in listing.entries]
+    return [(entry.relative, entry.caption, entry.problem) for entry in listing]
 
 
 def test_videos_are_found_by_suffix_at_any_depth_and_listed_in_order(root):
     put(root, "b.MP4", "deep/er/a.webm", "a.gif", "notes.txt", "picture.jpg", ".hidden.mp4", ".git/x.mp4", "bare")
     listing = list_folder(root, None)
     assert told(listing) == [("a.gif", None, None), ("b.MP4", None, None), ("deep/er/a.webm", None, None)]
-    assert all(entry.path == root.resolve() / entry.relative for entry in listing.entries)
+    assert all(entry.path == root.resolve() / entry.relative for entry in listing)
 
 
 def test_a_folder_that_is_not_there_is_bad_input(root):
@@ -67,11 +72,10 @@ def test_openhumanvid_s_paths_are_repaired(root, prefix, suffix, on_disk):
     name = f"part_001/f6/05/{CLIP}"
     put(root, on_disk.format(name))
     header = "clip_id,path,caption,luminance_min,aesthetic,,\n"
-    part = table(root / "OpenHumanVid_part_001.csv", f"{header}{CLIP},{prefix}{name}{suffix},A man walks.,,5.1,,\n")
+    table(root / "OpenHumanVid_part_001.csv", f"{header}{CLIP},{prefix}{name}{suffix},A man walks.,,5.1,,\n")
     listing = list_folder(root, None)
-    assert listing.captions == part
     assert told(listing) == [(on_disk.format(name), "A man walks.", None)]
-    assert json.loads(listing.entries[0].extra) == {"clip_id": CLIP, "aesthetic": "5.1"}
+    assert json.loads(listing[0].extra) == {"clip_id": CLIP, "aesthetic": "5.1"}
 
 
 def test_rows_are_matched_from_the_caption_file_s_folder_and_pictures_are_no_entries(root):
@@ -109,9 +113,9 @@ def test_a_row_that_leads_out_of_the_root_is_refused(root, name):
     put(root, "a.mp4", "inner/secret.mp4")
     spelled = name.format(outside=root.parent)
     rows = table(root / "captions.csv", f"path,caption\n{spelled},A secret.\na.mp4,A man.\n")
-    entries = {entry.relative: entry for entry in list_folder(root, rows).entries}
-    assert (entries[spelled].path, entries[spelled].problem) == (None, folder.OUTSIDE)
-    assert entries["inner/secret.mp4"].caption is None
+    listed = {entry.relative: entry for entry in list_folder(root, rows)}
+    assert (listed[spelled].path, listed[spelled].problem) == (None, entries.OUTSIDE)
+    assert listed["inner/secret.mp4"].caption is None
 
 
 def test_an_absolute_path_below_the_root_is_taken_also_through_a_link_to_the_root(root):
@@ -134,12 +138,12 @@ def test_links_that_lead_out_are_refused_and_links_within_are_taken(root):
     listing = list_folder(root, None)
     assert told(listing) == [
         ("a.mp4", None, None),
-        ("dangling.mp4", None, folder.BROKEN_LINK),
-        ("folder", None, folder.OUTSIDE),
+        ("dangling.mp4", None, entries.BROKEN_LINK),
+        ("folder", None, entries.OUTSIDE),
         ("inside.mp4", None, None),
-        ("out.mp4", None, folder.OUTSIDE),
+        ("out.mp4", None, entries.OUTSIDE),
     ]
-    assert [entry.relative for entry in listing.entries if entry.path] == ["a.mp4", "inside.mp4"]
+    assert [entry.relative for entry in listing if entry.path] == ["a.mp4", "inside.mp4"]
 
 
 def test_a_name_that_is_no_text_costs_itself_only(root):
@@ -147,7 +151,7 @@ def test_a_name_that_is_no_text_costs_itself_only(root):
     with open(os.fsencode(root) + b"/\xff.mp4", "wb") as file:  # noqa: PTH123  a Path cannot spell it
         file.write(b"video")
     listing = list_folder(root, None)
-    assert sorted(told(listing)) == [("\\udcff.mp4", None, folder.UNREADABLE_NAME), ("a.mp4", None, None)]
+    assert sorted(told(listing)) == [("\\udcff.mp4", None, entries.UNREADABLE_NAME), ("a.mp4", None, None)]
 
 
 def test_a_folder_that_cannot_be_opened_is_reported(root, monkeypatch):
@@ -159,8 +163,8 @@ def test_a_folder_that_cannot_be_opened_is_reported(root, monkeypatch):
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
-    monkeypatch.setattr(folder.os, "scandir", guarded)
-    assert told(list_folder(root, None)) == [("a.mp4", None, None), ("closed", None, folder.CLOSED_FOLDER)]
+    monkeypatch.setattr(video_files.os, "scandir", guarded)
+    assert told(list_folder(root, None)) == [("a.mp4", None, None), ("closed", None, entries.CLOSED_FOLDER)]
 
 
 def test_quotes_newlines_a_bom_and_ragged_rows_are_taken(root):
@@ -168,7 +172,7 @@ def test_quotes_newlines_a_bom_and_ragged_rows_are_taken(root):
     text = '\ufeffPath,Caption,,\n"a.mp4","A ""man"",\nwho walks.",,left over,more\n\nb.mp4\n'
     listing = list_folder(root, table(root / "captions.csv", text))
     assert told(listing) == [("a.mp4", 'A "man",\nwho walks.', None), ("b.mp4", None, folder.FILE_ALONE)]
-    assert json.loads(listing.entries[0].extra) == {"column_4": "left over", "column_5": "more"}
+    assert json.loads(listing[0].extra) == {"column_4": "left over", "column_5": "more"}
 
 
 def test_jsonl_keeps_what_else_it_says(root):
@@ -179,7 +183,7 @@ def test_jsonl_keeps_what_else_it_says(root):
     ]
     listing = list_folder(root, table(root / "captions.jsonl", "\n".join(map(json.dumps, rows)) + "\n\n"))
     assert told(listing) == [("a.mp4", "Of a.", None), ("b.mp4", None, folder.FILE_ALONE)]
-    assert json.loads(listing.entries[0].extra) == {"blur": 0.5, "tags": ["x"]}
+    assert json.loads(listing[0].extra) == {"blur": 0.5, "tags": ["x"]}
 
 
 @pytest.mark.parametrize(
@@ -242,10 +246,10 @@ def test_every_row_and_every_file_is_accounted_for_once(root, rows):
     put(root, "a.mp4", "b.webm", "sub/c.mkv", "bare")
     with (root / "captions.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "caption"), *rows])
-    entries = list_folder(root, root / "captions.csv").entries
-    files = Counter(entry.relative for entry in entries if entry.path)
+    listed = list_folder(root, root / "captions.csv")
+    files = Counter(entry.relative for entry in listed if entry.path)
     assert files.keys() - {"bare"} == {"a.mp4", "b.webm", "sub/c.mkv"}
     assert set(files.values()) == {1}
     spoken = [text.strip() for name, text in rows if text.strip()]
-    assert Counter(entry.caption for entry in entries if entry.caption) == Counter(spoken)
-    assert list(entries) == list(list_folder(root, root / "captions.csv").entries)
+    assert Counter(entry.caption for entry in listed if entry.caption) == Counter(spoken)
+    assert listed == list(list_folder(root, root / "captions.csv"))

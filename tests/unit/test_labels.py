@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.errors import OriginsMixed
-from annotate.labels import MajorityPolicy, settle
+from annotate.labels import BY_DEFAULT, JudgesPolicy, MajorityPolicy, original_wins, settle
 from tests import factories
 from warehouse.records import Origin, Outcome, Vote
 
@@ -126,3 +126,86 @@ def test_a_label_counts_its_votes_and_settles_only_by_majority(drawn: list[Vote]
     label = settle("pair_1", drawn)
     assert label.num_votes == label.num_a + label.num_tie + label.num_b
     assert (label.outcome is None) == (label.reason != "majority")
+
+
+# Models.
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "reason"),
+    [
+        ("", None, "no votes"),
+        ("A", None, "too few votes"),
+        ("AA", Outcome.A, "majority"),
+        ("AB", None, "split"),
+        ("ABt", None, "split"),
+        ("AAB", Outcome.A, "majority"),
+        ("AABB", None, "split"),
+        ("AABt", None, "split"),  # the most, but no more than half
+        ("ttBtB", Outcome.TIE, "majority"),
+        ("BBBBBAAAA", Outcome.B, "majority"),
+    ],
+)
+def test_models_settle_by_more_than_half_of_the_answers(said: str, outcome: Outcome | None, reason: str) -> None:
+    label = settle("pair_1", votes(said), JudgesPolicy())
+    assert (label.outcome, label.reason, label.policy) == (outcome, reason, "majority_of_judges_2")
+
+
+answers = st.lists(st.sampled_from([*Outcome, None]), max_size=9)
+
+
+def judged(said: list[Outcome | None]) -> list[Vote]:
+    return [
+        factories.vote(annotator=f"model#{place}", origin=Origin.VLM, outcome=outcome)
+        for place, outcome in enumerate(said)
+    ]
+
+
+@given(answers, st.integers(1, 5))
+def test_abstentions_change_no_label_of_models(said: list[Outcome | None], min_answers: int) -> None:
+    policy = JudgesPolicy(min_answers=min_answers)
+    with_them = settle("pair_1", judged(said), policy)
+    assert with_them == settle("pair_1", judged([each for each in said if each is not None]), policy)
+    assert with_them.num_votes == sum(each is not None for each in said)
+
+
+@given(answers, st.integers(1, 5))
+def test_a_label_of_models_has_enough_answers_and_more_than_half_of_them(
+    said: list[Outcome | None], min_answers: int
+) -> None:
+    label = settle("pair_1", judged(said), JudgesPolicy(min_answers=min_answers))
+    given_ = [each for each in said if each is not None]
+    leading = [outcome for outcome in Outcome if 2 * given_.count(outcome) > len(given_)]
+    assert label.outcome == (leading[0] if leading and len(given_) >= min_answers else None)
+
+
+@given(answers)
+def test_exchanging_the_sides_exchanges_the_label_of_models(said: list[Outcome | None]) -> None:
+    straight = settle("pair_1", judged(said), JudgesPolicy())
+    turned = settle("pair_1", judged([each and each.swapped() for each in said]), JudgesPolicy())
+    assert turned.outcome == (straight.outcome and straight.outcome.swapped())
+
+
+def test_a_majority_of_no_answers_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one answer"):
+        JudgesPolicy(min_answers=0)
+
+
+@pytest.mark.parametrize(("original", "outcome"), [("candidate_1", Outcome.A), ("candidate_2", Outcome.B)])
+def test_an_original_wins_by_default_on_whichever_side_it_stands(original: str, outcome: Outcome) -> None:
+    label = original_wins(factories.pair(), {original, "candidate_of_another_clip"})
+    assert (label.outcome, label.policy, label.reason) == (outcome, BY_DEFAULT, "original by default")
+    assert (label.origin, label.num_votes, label.num_a, label.num_tie, label.num_b) == (None, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "originals"),
+    [
+        ("generated_vs_generated", {"candidate_1"}),
+        ("original_vs_generated", set()),
+        ("original_vs_generated", {"candidate_1", "candidate_2"}),
+    ],
+)
+def test_nobody_wins_by_default_where_there_is_no_one_original(kind: str, originals: set[str]) -> None:
+    with pytest.raises(ValueError, match="pair_1: not an original against a generated video"):
+        original_wins(factories.pair(kind=kind), originals)

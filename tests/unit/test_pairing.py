@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.pairing import KINDS, draw_pairs, split_of_clip, splits_by_identity
+from annotate.pairing import KINDS, draw_pairs, is_turned, num_far_apart, split_of_clip, splits_by_identity
 from tests import factories
 from warehouse import ids
 from warehouse.records import Candidate
@@ -145,3 +145,38 @@ def test_a_pair_far_apart_in_text_and_video_is_discarded_and_an_unknown_score_di
 def test_two_originals_are_never_paired() -> None:
     two = [factories.candidate(candidate_id=name) for name in ("candidate_1", "candidate_2")]
     assert draw_pairs(two, split="train", num_per_clip=9, seed=0) == ()
+
+
+@given(
+    st.lists(st.none() | st.floats(0, 1), min_size=2, max_size=6),
+    st.none() | st.floats(0, 1),
+    st.integers(0, 3),
+)
+def test_every_possible_pair_is_drawn_or_counted_as_too_far_apart(
+    scores: list[float | None], gap_max: float | None, seed: int
+) -> None:
+    given_candidates = candidates(num_generated=len(scores) - 1)
+    known = {one.candidate_id: score for one, score in zip(given_candidates, scores, strict=True)}
+    drawn = draw_pairs(
+        given_candidates,
+        split="train",
+        num_per_clip=99,
+        seed=seed,
+        text_video_scores=known,
+        text_video_gap_max=gap_max,
+    )
+    num_possible = len(list(combinations(given_candidates, 2)))
+    assert len(drawn) + num_far_apart(given_candidates, known, gap_max) == num_possible
+    for pair in drawn:
+        a, b = known[pair.candidate_a], known[pair.candidate_b]
+        assert gap_max is None or a is None or b is None or abs(a - b) <= gap_max
+
+
+def test_the_sides_a_model_is_shown_are_a_fair_coin_for_each_pair_inference_and_seed() -> None:
+    turned = [is_turned(f"pair_{pair}", f"model#{number}", seed=0) for pair in range(250) for number in range(4)]
+    again = [is_turned(f"pair_{pair}", f"model#{number}", seed=1) for pair in range(250) for number in range(4)]
+    # Five standard deviations of 1000 fair coins are 79.
+    assert 421 <= sum(turned) <= 579
+    assert 421 <= sum(a != b for a, b in zip(turned, again, strict=True)) <= 579
+    by_number = [turned[number::4] for number in range(4)]
+    assert all(85 <= sum(a != b for a, b in zip(by_number[0], other, strict=True)) <= 165 for other in by_number[1:])

@@ -1,3 +1,4 @@
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_the_shipped_profiles_load_and_their_stages_walk_from_sources_to_candida
     nouns = [step.noun for step in recipe.steps]
     assert nouns == sorted(nouns, key=["source", "clip", "candidate"].index)
     assert set().union(*map(recipe.of_flow, recipes.FLOWS)) == {step.stage for step in recipe.steps}
+
+
+def test_the_paper_s_profile_is_the_embedded_road_with_other_engines(tmp_path: Path) -> None:
+    weights = tmp_path / "w600k_r50.onnx"
+    weights.write_bytes(b"a user's file: what a key needs is its digest")
+    text = (resources.files("flows.profiles") / "paper.toml").read_text()
+    paper, embedded = loaded(tmp_path, text.replace("./weights/w600k_r50.onnx", str(weights))), recipes.load("embedded")
+    assert [step.stage for step in paper.steps] == [step.stage for step in embedded.steps]
+    changed = {stage for stage, key in keys(paper).items() if key != keys(embedded)[stage]}
+    assert changed == {step.stage for step in paper.steps} - {"shots", "quality", "fingerprint", "duplicates"}
 
 
 def test_a_profile_that_extends_another_changes_what_it_names_and_nothing_else() -> None:

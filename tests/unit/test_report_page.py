@@ -89,7 +89,11 @@ def report(**override: Any) -> content.ReportData:
                 stage="quality",
                 reason="truncated",
                 num=3,
-                shown=(content.FailedItem(item_id="clip_9", span=span(file="cut.mp4"), exception="frame 3 of 90"),),
+                shown=(
+                    content.FailedItem(
+                        item_id="clip_9", span=span(file="cut.mp4"), exception="frame 3 of 90", picture=None
+                    ),
+                ),
             ),
         ),
         "sheets": (
@@ -105,6 +109,17 @@ def report(**override: Any) -> content.ReportData:
             ),
         ),
         "num_scenes": 687,
+        "view_yields": (
+            content.ViewYield(
+                made_by="kontext",
+                view="profile",
+                num_made=50,
+                num_kept=41,
+                num_chosen=7,
+                identity_mean=0.93,
+                copy_paste_mean=None,
+            ),
+        ),
         "pairs": (pair,),
         "num_pairs": 9000,
         "labels": content.Labels(
@@ -169,7 +184,7 @@ def report(**override: Any) -> content.ReportData:
 
 def nothing_yet() -> content.ReportData:
     empty: dict[str, Any] = {"story": (), "figures": (), "arrivals": (), "stages": (), "failures": (), "sheets": ()}
-    empty |= {"scenes": (), "pairs": (), "lineage": ()}
+    empty |= {"scenes": (), "view_yields": (), "pairs": (), "lineage": ()}
     nothing = {"num_scenes": 0, "num_pairs": 0, "labels": None, "reward": None, "policy": None}
     return report(**empty, **nothing, lineage_note="Nothing has been trained yet.")
 
@@ -201,6 +216,11 @@ class Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "style" not in self.open:
             self.text += data
+
+
+def test_what_made_the_references_is_told_with_its_yield() -> None:
+    assert "kontext profile 50 41 82% 0.93 - 7" in Reader(page.render(report())).text
+    assert "What made the references" not in page.render(nothing_yet())
 
 
 @pytest.mark.parametrize("data", [report(), nothing_yet()], ids=["whole", "empty"])

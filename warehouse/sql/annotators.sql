@@ -1,10 +1,13 @@
--- One row an annotator: the votes, and how many say what the label says. Parameters: $origin and $policy of the labels;
+-- One row an annotator: the votes, and how many say what the label says. Parameters: $origin and $policies of the labels;
 -- reads `verdict`.
 with votes as (
     select vote.*, label.outcome as settled
     from vote
     join pair using (pair_id)
-    left join label on label.pair_id = vote.pair_id and label.origin = $origin and label.policy = $policy
+    left join label
+        on label.pair_id = vote.pair_id
+        and list_contains($policies::varchar[], label.policy)
+        and coalesce(label.origin, $origin) = $origin
     where pair.clip_id in (select item_id from verdict where noun = 'clip')
 )
 select

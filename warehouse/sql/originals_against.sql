@@ -1,4 +1,4 @@
--- One row a generator: how clips' originals fared against it, over settled pairs. Parameters: $origin, $policy; reads `verdict`.
+-- One row a generator: how clips' originals fared against it, over pairs settled by votes. Parameters: $origin, $policies; reads `verdict`.
 with candidates as (select distinct candidate_id, generator from candidate),
 settled as (
     select
@@ -13,7 +13,7 @@ settled as (
     where pair.kind = 'original_vs_generated'
         and label.outcome is not null
         and label.origin = $origin
-        and label.policy = $policy
+        and list_contains($policies::varchar[], label.policy)
         and pair.clip_id in (select item_id from verdict where noun = 'clip')
 )
 select

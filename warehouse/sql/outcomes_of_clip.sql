@@ -1,6 +1,6 @@
 -- One row a pair of a clip: its votes and its labels in words. Parameter: $clip_id.
 with cast_votes as (
-    select pair_id, string_agg(annotator || ' ' || coalesce(outcome, 'broken'), ', ' order by annotator, cast_at) as votes
+    select pair_id, string_agg(annotator || ' ' || coalesce(outcome, case origin when 'vlm' then 'abstained' else 'broken' end), ', ' order by annotator, cast_at) as votes
     from vote
     group by pair_id
 ),

@@ -1,8 +1,17 @@
 -- One row a pair that stands for others: the first by id with a winner, with a tie, and without a label; of candidates
 -- that are current, if there are such pairs.
--- Parameters: $origin, $policy; reads `verdict`.
+-- Parameters: $origin, $policies; reads `verdict`.
 with clips as (
-    select distinct clip.clip_id, clip.start_frame, clip.end_frame, source.source_id, source.path, source.caption
+    select distinct
+        clip.clip_id,
+        clip.start_frame,
+        clip.end_frame,
+        source.source_id,
+        source.path,
+        source.member,
+        source."offset",
+        source.num_bytes,
+        source.caption
     from clip
     join verdict on verdict.item_id = clip.clip_id
     join source on source.source_id = clip.source_id
@@ -18,13 +27,19 @@ labelled as (
         (pair.candidate_a in (select item_id from current))::int
         + (pair.candidate_b in (select item_id from current))::int as num_current
     from pair
-    left join label on label.pair_id = pair.pair_id and label.origin = $origin and label.policy = $policy
+    left join label
+        on label.pair_id = pair.pair_id
+        and list_contains($policies::varchar[], label.policy)
+        and coalesce(label.origin, $origin) = $origin
     where pair.clip_id in (select clip_id from clips)
 )
 select
     labelled.*,
     clips.source_id,
     clips.path,
+    clips.member,
+    clips."offset",
+    clips.num_bytes,
     clips.caption,
     clips.start_frame,
     clips.end_frame,

@@ -26,7 +26,14 @@ ranked as (
     select *, row_number() over (partition by num_subjects order by clip_id) as turn, count(*) over () as num_scenes
     from crowds
 )
-select clips.*, source.path, source.caption, ranked.num_scenes
+select
+    clips.*,
+    source.path,
+    source.member,
+    source."offset",
+    source.num_bytes,
+    source.caption,
+    ranked.num_scenes
 from ranked
 join clips using (clip_id)
 join source using (source_id)
