@@ -94,7 +94,7 @@ def _new(num: int, what: str) -> str:
 
 
 def _listed(arrivals: Mapping[str, int]) -> str:
-    return ", ".join(f"{num} {what}" for what, num in sorted(arrivals.items()))
+    return ", ".join(f"{num} {what}" for what, num in arrivals.items())
 
 
 def _accuracies(metrics: Mapping[str, Any]) -> str:

@@ -44,7 +44,10 @@ def test_migrations_facts_gates_and_merges_work_on_a_ducklake(lake: Session, tmp
     sources = [factories.source(source_id=f"source_{caption}", caption=caption) for caption in CAPTIONS]
     tables.insert(lake, "source", tables.to_arrow(Source, sources))
     for source in sources:
-        lake.execute("INSERT INTO listing (dataset, entry, source_id, problem) VALUES ('sample', ?, ?, NULL)", [source.path, source.source_id])
+        lake.execute(
+            "INSERT INTO listing (dataset, entry, source_id, problem) VALUES ('sample', ?, ?, NULL)",
+            [source.path, source.source_id],
+        )
 
     for run in range(2):
         gates.judge(lake, recipe.steps)

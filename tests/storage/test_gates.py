@@ -52,7 +52,10 @@ def session(shared: Session) -> Iterator[Session]:
 
 
 def arrive(session: Session, *source_ids: str, dataset: str = "sample") -> None:
-    session.executemany("INSERT INTO listing (dataset, entry, source_id, problem) VALUES (?, ?, ?, NULL)", [[dataset, each, each] for each in source_ids])
+    session.executemany(
+        "INSERT INTO listing (dataset, entry, source_id, problem) VALUES (?, ?, ?, NULL)",
+        [[dataset, each, each] for each in source_ids],
+    )
 
 
 def settle(session: Session, step: Step, item_id: str, fact: Any = None, *, attempt: int = 1, reason: str = "") -> None:

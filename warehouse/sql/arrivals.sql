@@ -11,4 +11,4 @@ remarks as (
 select arrival, count(*) as num_entries
 from remarks
 group by arrival
-order by num_entries desc, arrival
+order by arrival = 'source' desc, num_entries desc, arrival
