@@ -37,7 +37,7 @@ class Recipe:
     profile: str
     stages: tuple[RecipeStage, ...]
     options: Mapping[str, Any]
-    """Every other table of the profile: identities, pairs, judge, votes, labels, training, reward, policy."""
+    """Every other table of the profile: identities, pairs, judge, votes, labels, work, training, reward, policy."""
 
     def __post_init__(self) -> None:
         nouns: set[str] = set()

@@ -31,7 +31,8 @@ from warehouse.staging import FactRow, LedgerRow, ShardRows
 Measure = Callable[[Stage[Any, Any], Sequence[Any]], Sequence[Done[Any] | Failed]]
 
 SOURCES_AT_ONCE = 2
-"""Sources whose frames are in memory together; a stage's batch is all their items."""
+"""Sources whose frames are in memory together; a stage's batch is all their items. A profile whose networks want larger
+batches says so: `[work] sources_at_once`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +82,9 @@ def walk(
 ) -> ShardRows:
     """Measure what is not known yet of a shard, in the `active` stages."""
     walker = _Walker(recipe, active, shard, media, measure or measured)
-    for start in range(0, len(shard.sources), SOURCES_AT_ONCE):
-        walker.take(shard.sources[start : start + SOURCES_AT_ONCE])
+    at_once: int = recipe.options.get("work", {}).get("sources_at_once", SOURCES_AT_ONCE)
+    for start in range(0, len(shard.sources), at_once):
+        walker.take(shard.sources[start : start + at_once])
     return ShardRows(ledger=walker.ledger, facts=walker.facts, records=walker.made)
 
 

@@ -160,7 +160,7 @@ def test_the_engines_of_the_papers_walk_the_road_together(profile: Path, tmp_pat
         answered("export", "triplets", "--out", tmp_path / "triplets", "--profile", profile)
     funnel = json.loads(answered("funnel", "--profile", profile, "--json"))["stages"]
     assert {row["stage"]: row["passed"] for row in funnel} == {
-        **dict.fromkeys(("shots", "quality", "fingerprint", "captions", "faces", "subjects"), 1),
+        **dict.fromkeys(("annotations", "shots", "quality", "fingerprint", "captions", "faces", "subjects"), 1),
         **dict.fromkeys(("references", "duplicates", "candidates"), 1),
         **dict.fromkeys(("likeness", "text_video"), 4),
     }

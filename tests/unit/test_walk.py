@@ -135,6 +135,20 @@ def test_a_stage_may_say_failed_with_its_own_reason_and_nothing_follows(recipe: 
     assert not outcomes_of(rows, "size")
 
 
+def test_a_batch_is_the_items_of_as_many_sources_as_the_profile_says(tmp_path: Path) -> None:
+    path = tmp_path / "fake.toml"
+    name = write_profile(path)
+    sizes: dict[str, list[int]] = {}
+
+    def noted(stage: Any, batch: Sequence[Any]) -> Sequence[Any]:
+        sizes.setdefault(stage.name, []).append(len(batch))
+        return measured(stage, batch)
+
+    path.write_text(path.read_text() + "[work]\nsources_at_once = 3\n")
+    walk(recipes.load(name), CURATE, a_shard(*["good"] * 7), MediaStore(tmp_path), measure=noted)
+    assert sizes == {"cut": [3, 3, 1], "size": [6, 6, 2]}
+
+
 def test_what_a_gate_drops_is_measured_no_further(recipe: Recipe, tmp_path: Path) -> None:
     strict = recipe.with_thresholds({"size": 2.0})
     rows = walk(strict, ALL, a_shard("good"), MediaStore(tmp_path))
