@@ -49,7 +49,10 @@ class GivenSubjects:
             return Failed(reason="masks of a frame outside the clip", exception=f"{annotation.key}: {found}")
         if unfit := _unfit(annotation, item.clip):
             return Failed(reason="masks do not fit the picture", exception=f"{annotation.key}: {unfit}")
-        given = given_people.find(annotation, index, same_from=self.same_mask_from)
+        try:
+            given = given_people.find(annotation, index, same_from=self.same_mask_from)
+        except ValueError as error:
+            return Failed(reason="masks cannot be read", exception=f"{annotation.key}: {error}")
         placed = [_placed(person.mask, annotation, item.clip) for person in given]
         frames = self._frames(item, index)
         people = self._people(given, placed, frames, index, item.video.look_scale)

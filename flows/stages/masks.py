@@ -49,21 +49,13 @@ def runs(rle: Rle) -> NDArray[np.int64]:
 
     Much cheaper than `decode`: what a mask costs that is only checked.
     """
-    return _undone(rle, _read(rle.counts)[0])
-
-
-def check(rles: Sequence[Rle]) -> None:
-    """`ValueError` where `runs` would raise one for one of these masks. A third of the time, if there are many."""
-    if not all(rle.counts for rle in rles):
-        raise ValueError("a mask without counts")
-    if rles:
-        numbers, ends = _read(b"".join(rle.counts for rle in rles))
-        lasts = np.cumsum([len(rle.counts) for rle in rles]) - 1
-        places = np.minimum(np.searchsorted(ends, lasts), ends.size - 1)
-        if (ends[places] != lasts).any():
-            raise ValueError("counts that end within a run length")
-        for rle, written in zip(rles, np.split(numbers, places[:-1] + 1), strict=True):
-            _undone(rle, written)
+    numbers = _read(rle.counts)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    total = int(numbers.sum())
+    if total != rle.height_px * rle.width_px or numbers.min() < 0:
+        raise ValueError(f"runs of {total} pixels for a mask of {rle.width_px}x{rle.height_px}")
+    return numbers
 
 
 def _spell(number: int) -> Iterator[int]:
@@ -75,8 +67,8 @@ def _spell(number: int) -> Iterator[int]:
             return
 
 
-def _read(counts: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers that the characters spell, and the place of each one's last character."""
+def _read(counts: bytes) -> NDArray[np.int64]:
+    """The numbers that the characters spell."""
     groups = np.frombuffer(counts, np.uint8) - np.uint8(48)
     ends = np.flatnonzero(groups < 0x20)
     if not ends.size or ends[-1] != groups.size - 1 or groups.max() > 0x3F:
@@ -86,21 +78,11 @@ def _read(counts: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         raise ValueError(f"a run length of {sizes.max()} characters")
     values = groups & 0x1F
     highest = values[ends].astype(np.int64)
-    numbers = (highest - ((highest & 0x10) << 1)) << 5 * (sizes - 1)
+    numbers: NDArray[np.int64] = (highest - ((highest & 0x10) << 1)) << 5 * (sizes - 1)
     for place in range(1, int(sizes.max())):
         longer = np.flatnonzero(sizes > place)
         lower = values[ends[longer] - place].astype(np.int64)
         numbers[longer] += lower << 5 * (sizes[longer] - 1 - place)
-    return numbers, ends
-
-
-def _undone(rle: Rle, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The runs themselves, in place, from what is written of them."""
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
-    total = int(numbers.sum())
-    if total != rle.height_px * rle.width_px or numbers.min() < 0:
-        raise ValueError(f"runs of {total} pixels for a mask of {rle.width_px}x{rle.height_px}")
     return numbers
 
 

@@ -16,7 +16,7 @@ from flows.stages.encode import encode
 from flows.stages.frames import Video
 from flows.stages.given_shots import GivenShots
 from flows.stages.given_subjects import GivenSubjects
-from flows.stages.masks import Mask
+from flows.stages.masks import Mask, Rle
 from flows.stages.references import References
 from flows.stages.stage import ClipItem, Done, Failed, SourceItem
 from flows.stages.subjects import SubjectsFact
@@ -192,6 +192,15 @@ def test_a_source_without_masks_fails(two: ClipItem) -> None:
 
 def test_masks_of_a_frame_that_the_clip_does_not_show_fail(two: ClipItem) -> None:
     assert reason(given(two, opens2v.annotation(("woman", LEFT), frame=2))) == "masks of a frame outside the clip"
+
+
+def test_a_mask_whose_runs_do_not_add_up_fails_if_it_is_a_persons_and_costs_nothing_if_not(two: ClipItem) -> None:
+    broken = Rle(height_px=160, width_px=320, counts=b"0120")
+    annotation = opens2v.annotation(("woman", LEFT), ("park", RIGHT), face_cut=[0, 2])
+    woman, park = annotation.masks
+    assert reason(given(two, replace(annotation, masks=(replace(woman, rle=broken), park)))) == "masks cannot be read"
+    fact, _ = found(given(two, replace(annotation, masks=(woman, replace(park, rle=broken)))))
+    assert fact.num_subjects == 1
 
 
 @pytest.mark.parametrize(
