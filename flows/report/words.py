@@ -29,12 +29,15 @@ ARRIVALS: Mapping[str, str] = {
 }
 
 STAGES: Mapping[str, str] = {
+    "annotations": "Takes down what came with the data set",
     "shots": "Finds the cuts: every shot becomes a clip",
     "quality": "Measures length, brightness, sharpness and motion",
     "captions": "Reads from the caption who should be in the clip",
     "faces": "Looks for faces in a few frames",
     "subjects": "Finds each person: box, mask, face, identity",
     "references": "Makes pictures of each person to generate from",
+    "fingerprint": "Hashes frames, so that twins can be found",
+    "duplicates": "Looks for clips that show the same as an earlier one",
     "candidates": "Makes the videos that will be compared",
     "likeness": "Measures how like their references the people stay",
     "text_video": "Measures how well a video shows what its prompt says, where there is a scorer",
@@ -50,7 +53,16 @@ GATES: Mapping[str, str] = {
     "subjects_min": "nobody found",
     "subjects_max": "too many people",
     "identity_score_min": "a reference does not look enough like its person",
+    "copy_paste": "a reference is little more than a piece of the clip itself",
+    "face_px_min": "a reference's face is too small",
+    "sharpness_min": "a reference is not sharp",
+    "near_duplicate": "shows the same as an earlier clip",
     "num_candidates": "too few candidates to compare",
+    "faces_given": "the data set found no face",
+    "masks_given": "the data set masked nobody",
+    "aesthetic": "not pleasing enough, by the data set's own score",
+    "technical": "technically poor, by the data set's own score",
+    "mask_area_share_min": "somebody is too small in the picture",
 }
 
 
