@@ -71,8 +71,11 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("subject_index", pa.int32()),
             ("identity_id", pa.string()),
             ("view", pa.string()),
+            ("is_resynthesised", pa.bool_()),
+            ("is_chosen", pa.bool_()),
             ("sha256", pa.string()),
             ("identity_score", pa.float64()),
+            ("copy_paste_score", pa.float64()),
             ("vector", pa.list_(pa.float32())),
         ]
     ),

@@ -6,8 +6,11 @@ select
     subject.subject_index,
     subject_identity.identity_id,
     reference."view",
+    reference.is_resynthesised,
+    reference.is_chosen,
     reference.sha256,
     reference.identity_score,
+    reference.copy_paste_score,
     reference.identity_vector as vector
 from reference
 join subject using (subject_id)
