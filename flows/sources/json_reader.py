@@ -3,10 +3,10 @@
 import re
 from typing import BinaryIO
 
-_NO_NUMBER = re.compile(rb"(: \[?|, )-?(?:NaN|Infinity)(?=[,\]}])")
+_NO_NUMBER = re.compile(rb"((?:: |, )\[{0,40})-?(?:NaN|Infinity)(?=[,\]}])")
 """With the space that Python puts before a value: run lengths of masks have none, so that none of them is hit."""
-_HINTS = (b" NaN", b" [NaN", b"Infinity")
-_HELD_BACK = 16
+_HINTS = (b" NaN", b"[NaN", b"Infinity")
+_HELD_BACK = 64
 """Bytes: longer than anything that the pattern finds."""
 
 

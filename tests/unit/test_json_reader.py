@@ -38,6 +38,12 @@ def test_numbers_that_are_none_are_read_as_null_and_all_else_as_it_stands(value:
     assert json.loads(read(json.dumps(nested).encode(), size)) == {**plain(nested), "score": [None], "low": None}
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_lists_in_lists_are_looked_into(size: int) -> None:
+    content = json.dumps({"a": [[math.inf], [[math.nan, 1.5]]], "b": [1, [-math.inf]]}).encode()
+    assert json.loads(read(content, size)) == {"a": [[None], [[None, 1.5]]], "b": [1, [None]]}
+
+
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_what_only_looks_like_it_inside_run_lengths_stays(size: int) -> None:
     content = b'{"counts": "0:NaN]O[NaN]1NaN,Infinity}"}'
