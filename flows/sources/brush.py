@@ -90,7 +90,7 @@ class Brush:
             return
         # A stack blur of this window has about that sigma, and a wide one costs no more than a narrow one.
         window = 2 * round(2.2 * sigma) + 1
-        alpha = cv2.stackBlur(self._mask(shape, x0, y0, x1, y1), (window, window))
+        alpha = _stack_blur(self._mask(shape, x0, y0, x1, y1), window)
         if inside is not None:
             alpha = cv2.multiply(alpha, self._mask(inside, x0, y0, x1, y1), scale=1 / 255)
         share = cv2.convertScaleAbs(alpha, alpha=strength * 128 / 255).astype(np.int16)[..., None]  # in 128ths
@@ -109,3 +109,14 @@ class Brush:
 
     def _pixels(self, shape: Shape) -> Shape:
         return shape @ self.turned + self.moved
+
+
+def _stack_blur(mask: Picture, window: int) -> Picture:
+    """On one thread: on several it comes out a level brighter or darker where their shares of the picture meet, and the
+    same drawing would differ from machine to machine."""
+    num_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return np.asarray(cv2.stackBlur(mask, (window, window)), np.uint8)
+    finally:
+        cv2.setNumThreads(num_threads)

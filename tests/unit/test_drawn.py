@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import dlib
 import numpy as np
 import pytest
@@ -251,3 +252,15 @@ def test_a_drawing_that_breaks_off_leaves_no_half_file(tmp_path, monkeypatch, br
     with pytest.raises(KeyboardInterrupt):
         draw_sample(tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_drawing_is_the_same_on_any_number_of_threads() -> None:
+    num_threads = cv2.getNumThreads()
+    drawn = []
+    try:
+        for num in (1, 2, 3, 8):
+            cv2.setNumThreads(num)
+            drawn.append(portrait(0, size_px=160).tobytes())
+    finally:
+        cv2.setNumThreads(num_threads)
+    assert len(set(drawn)) == 1
