@@ -1,5 +1,6 @@
 """Stages that look at all items together: the committing side runs them, after the workers have measured each alone."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,8 +29,10 @@ def _settle(settings: Settings, recipe: Recipe, each: RecipeStage) -> int:
             new, old, settled = _known(session, recipe, each)
         if not new:
             return 0
+        started = time.monotonic()
         outcomes: Mapping[str, Done[Any]] = each.stage.gather(new, old, settled)  # type: ignore[attr-defined]
         assert outcomes.keys() == new.keys(), f"stage {step.stage} gave {len(outcomes)} outcomes for {len(new)} items"
+        seconds = (time.monotonic() - started) / len(new)
         shard_id = ids.make("shard", step.stage_key, sorted(new))
         rows = ShardRows(
             ledger=[
@@ -42,7 +45,7 @@ def _settle(settings: Settings, recipe: Recipe, each: RecipeStage) -> int:
                     reason=None,
                     exception=None,
                     attempt=1,
-                    seconds=0.0,
+                    seconds=seconds,
                     shard_id=shard_id,
                 )
                 for item_id in outcomes

@@ -180,11 +180,6 @@ def read(path: Path, row: int) -> Annotation:
     return _group(path, row // ROWS_A_GROUP)[row % ROWS_A_GROUP]
 
 
-def read_all(path: Path) -> tuple[Annotation, ...]:
-    """All annotations of a bundle, in order."""
-    return tuple(_annotation(row) for row in pq.read_table(path, schema=SCHEMA).to_pylist())
-
-
 @lru_cache(maxsize=4)
 def _group(path: Path, number: int) -> tuple[Annotation, ...]:
     with pq.ParquetFile(path) as file:
