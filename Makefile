@@ -42,7 +42,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(LIVE_STAMP): $(STAMP)
-	$(PIP) -e '.[dev,board,ray,lake]'
+	$(PIP) -e '.[dev,board,browser,ray,lake]'
 	touch $@
 
 clean:

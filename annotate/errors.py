@@ -4,7 +4,9 @@ LikenessError                 (warehouse.errors)
 `- AnnotateError          9
    |- AnswerUnreadable    9   a board's answer whose vote is missing, doubled, or not one the page offers
    |- BoardRefused        9   the board would not take what it was given
-   |- BoardDamaged        9   the memory board's file holds a line that is not its own
+   |- BoardDamaged        9   a file of the board's folder holds what is not its own
+   |- BoardDown           9   the board's server does not answer, or was never started
+   |- LinkRefused         9   a media link that is forged, expired, or somebody else's
    `- OriginsMixed        9   votes of people, models and simulations met in one label (also a ValueError)
 """
 
@@ -24,6 +26,14 @@ class BoardRefused(AnnotateError):
 
 
 class BoardDamaged(AnnotateError):
+    pass
+
+
+class BoardDown(AnnotateError):
+    pass
+
+
+class LinkRefused(AnnotateError):
     pass
 
 

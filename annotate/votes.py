@@ -1,15 +1,16 @@
-"""Raw answers to votes: side swap undone, annotators looked up on the roll, every answer accounted for."""
+"""Raw answers to votes: side swap undone, annotators looked up on the roll; and which votes count."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from annotate.board import Answer, PairTask
+from annotate.board import Answer
 from annotate.errors import AnswerUnreadable
 from annotate.interface import Parsed, parse_result
 from warehouse import ids
-from warehouse.records import Origin, Pair, Vote
+from warehouse.board_records import Showing
+from warehouse.records import Origin, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,78 +25,58 @@ Roll = Mapping[str, Annotator]
 """Who may vote, by the board's own name of them (`completed_by`, as text)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What became of a batch of answers: each is a vote, or was skipped, or could not be read."""
-
-    votes: tuple[Vote, ...]
-    num_skipped: int
-    unreadable: tuple[str, ...]
-    """One line an answer, saying which and why."""
-
-
-def read_answers(
-    answers: Iterable[Answer], *, tasks: Mapping[int, PairTask], pairs: Mapping[str, Pair], roll: Roll
-) -> Reading:
-    """The votes in a batch of answers. `tasks` by the board's number, `pairs` by id."""
-    votes: list[Vote] = []
-    unreadable: list[str] = []
-    num_skipped = 0
-    for answer in answers:
-        try:
-            vote = read_vote(answer, _pair_of(answer, tasks, pairs), roll)
-        except AnswerUnreadable as error:
-            unreadable.append(str(error))
-            continue
-        if vote is None:
-            num_skipped += 1
-        else:
-            votes.append(vote)
-    return Reading(votes=tuple(votes), num_skipped=num_skipped, unreadable=tuple(unreadable))
-
-
-def read_vote(answer: Answer, pair: Pair, roll: Roll) -> Vote | None:
-    """The vote that an answer is; None: the annotator skipped the pair.
+def read_vote(answer: Answer, showing: Showing, roll: Roll) -> Vote | None:
+    """The vote that an answer is, the showing's swap undone; None: the annotator skipped. `AnswerUnreadable`.
 
     A vote with a broken flag keeps no outcome. One by a person who is not on the roll is kept under the board's name
-    of them, as a human's, and never counted.
+    of them, as a human's, and never counted. An edit has the id of the vote that it edits.
     """
     if answer.was_cancelled:
         return None
     try:
-        parsed = said_of(answer, pair)
+        parsed = said_of(answer, showing)
         time_of(answer.updated_at)
     except (AnswerUnreadable, ValueError) as error:
-        raise AnswerUnreadable(f"answer {answer.id} about {pair.pair_id}: {error}") from error
+        raise AnswerUnreadable(f"answer {answer.id} about {showing.pair_id}: {error}") from error
     user = str(answer.completed_by)
     annotator = roll.get(user, Annotator(name=user, origin=Origin.HUMAN))
-    raw = json.dumps(asdict(answer), sort_keys=True, ensure_ascii=False)
     return Vote(
-        vote_id=ids.make("vote", pair.pair_id, raw),
-        pair_id=pair.pair_id,
+        vote_id=ids.make("vote", showing.board, str(answer.id)),
+        pair_id=showing.pair_id,
         annotator=annotator.name,
         origin=annotator.origin,
         outcome=None if parsed.is_broken else parsed.outcome,
         is_known=user in roll,
+        purpose=showing.purpose,
+        is_swapped=showing.is_swapped,
+        face=parsed.face,
+        quality=parsed.quality,
+        align=parsed.align,
         cast_at=answer.updated_at,
         seconds=answer.lead_time,
         comment=parsed.comment,
-        raw=raw,
+        raw=raw_of(answer),
     )
 
 
-def said_of(answer: Answer, pair: Pair) -> Parsed:
+def raw_of(answer: Answer) -> str:
+    """The board's own answer, as JSON."""
+    return json.dumps(asdict(answer), sort_keys=True, ensure_ascii=False)
+
+
+def said_of(answer: Answer, showing: Showing) -> Parsed:
     """What an answer says of `candidate_a` and `candidate_b`, whichever side they stood on; broken flags too."""
     parsed = parse_result(answer.result)
-    return parsed.swapped() if pair.is_swapped else parsed
+    return parsed.swapped() if showing.is_swapped else parsed
 
 
 def counted(votes: Iterable[Vote]) -> tuple[Vote, ...]:
-    """The votes that count, sorted by pair and annotator: the latest of each known annotator about each pair.
+    """The votes that count, sorted by pair and annotator: the latest of each known annotator about each pair, repeats
+    left out.
 
     Where the latest says that a video is broken, none of that annotator's counts: the earlier ones are taken back.
     """
-    known = (vote for vote in votes if vote.is_known)
+    known = (vote for vote in votes if vote.is_known and not vote.purpose.is_repeat)
     latest = {
         (vote.pair_id, vote.annotator): vote for vote in sorted(known, key=lambda v: (time_of(v.cast_at), v.vote_id))
     }
@@ -106,12 +87,3 @@ def time_of(text: str) -> datetime:
     """An ISO 8601 time, in UTC where it has no offset. As texts they would not sort: `00.5Z` comes before `00Z`."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _pair_of(answer: Answer, tasks: Mapping[int, PairTask], pairs: Mapping[str, Pair]) -> Pair:
-    task = tasks.get(answer.task)
-    if task is None:
-        raise AnswerUnreadable(f"answer {answer.id}: the board lists no task {answer.task}")
-    if task.pair_id not in pairs:
-        raise AnswerUnreadable(f"answer {answer.id}: {task.pair_id} is no pair of this warehouse")
-    return pairs[task.pair_id]

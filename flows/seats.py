@@ -9,7 +9,7 @@ from flows.engines.ports import Judge, Judgement
 from flows.recipe import Recipe
 from warehouse import ids
 from warehouse.errors import BadRecipe
-from warehouse.records import Origin, Outcome, Pair, Vote
+from warehouse.records import Origin, Outcome, Pair, Purpose, Vote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,11 @@ def vote_of(pair: Pair, seat: Seat, judgement: Judgement, *, is_turned: bool, no
         origin=Origin.VLM,
         outcome=outcome,
         is_known=True,
+        purpose=Purpose.VOTE,
+        is_swapped=is_turned,
+        face=None,
+        quality=None,
+        align=None,
         cast_at=now,
         seconds=None,
         comment=judgement.comment,

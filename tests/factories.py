@@ -4,7 +4,8 @@ from fractions import Fraction
 from typing import Any
 
 from warehouse import ids
-from warehouse.records import Candidate, Clip, Origin, Outcome, Pair, Reference, Source, Subject, Vote
+from warehouse.board_records import Showing
+from warehouse.records import Candidate, Clip, Origin, Outcome, Pair, Purpose, Reference, Source, Subject, Vote
 
 SHA = "0" * 64
 
@@ -106,6 +107,22 @@ def pair(**override: Any) -> Pair:
     return Pair(**(values | override))
 
 
+def showing(**override: Any) -> Showing:
+    values: dict[str, Any] = {
+        "showing_id": "showing_1",
+        "board": "memory",
+        "pair_id": "pair_1",
+        "is_swapped": False,
+        "purpose": Purpose.VOTE,
+        "repeats": None,
+        "num_votes": 3,
+        "num_agreeing": None,
+        "priority": 0.0,
+        "is_withdrawn": False,
+    }
+    return Showing(**(values | override))
+
+
 def vote(**override: Any) -> Vote:
     values: dict[str, Any] = {
         "pair_id": "pair_1",
@@ -113,6 +130,11 @@ def vote(**override: Any) -> Vote:
         "origin": Origin.HUMAN,
         "outcome": Outcome.A,
         "is_known": True,
+        "purpose": Purpose.VOTE,
+        "is_swapped": False,
+        "face": None,
+        "quality": None,
+        "align": None,
         "cast_at": "2026-01-01T00:00:00Z",
         "seconds": 9.5,
         "comment": None,

@@ -17,6 +17,10 @@ UNIQUE: dict[str, tuple[str, ...]] = {
     "pair": ("pair_id",),
     "vote": ("vote_id",),
     "label": ("pair_id", "policy", "origin"),
+    "showing": ("showing_id",),
+    "gold": ("pair_id",),
+    "vote_event": ("event_id",),
+    "watermark": ("board",),
     "ledger": ("fact_key", "attempt"),
     "snapshot": ("snapshot_id",),
 }

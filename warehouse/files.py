@@ -13,7 +13,7 @@ READABLE = 0o644
 """Servers of other users read what we write."""
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, *, mode: int = READABLE) -> None:
     """Write the whole file or nothing: beside its place under a hidden name, synced, renamed."""
     with full_disk_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def write(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(READABLE)
+            temporary.chmod(mode)
             temporary.replace(path)
             sync_folder(path.parent)
         finally:

@@ -368,9 +368,9 @@ def ancestors(session: Session, snapshots: Sequence[Path]) -> list[Row]:
 
 
 def records(session: Session, noun: str) -> list[Any]:
-    """Every record of a noun, ordered by id."""
+    """Every record of a noun, or of what is known of boards, ordered by id."""
     table = session.execute(f'SELECT * FROM "{noun}" ORDER BY 1').to_arrow_table()
-    return tables.from_arrow(tables.NOUNS[noun], table)
+    return tables.from_arrow({**tables.NOUNS, **tables.BOARDS}[noun], table)
 
 
 @cache

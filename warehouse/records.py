@@ -39,6 +39,22 @@ class Origin(StrEnum):
     SIMULATED = "simulated"
 
 
+class Purpose(StrEnum):
+    """Why a pair is shown to somebody."""
+
+    VOTE = "vote"
+    GOLD = "gold"
+    """Its answer is known; every annotator is asked, and the vote counts like any other."""
+    REPEAT = "repeat"
+    """Shown again, sides as before, to those who voted on it: whether they look. Never counted in a label."""
+    SWAPPED_REPEAT = "swapped_repeat"
+    """Shown again with the sides exchanged: whether they favour a side. Never counted in a label."""
+
+    @property
+    def is_repeat(self) -> bool:
+        return self in (Purpose.REPEAT, Purpose.SWAPPED_REPEAT)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One video file with the caption that came with it; where a data set has rows, one row of it."""
@@ -172,7 +188,7 @@ class Pair:
     candidate_a: str
     candidate_b: str
     is_swapped: bool
-    """True: the annotator saw `candidate_b` on side A. Drawn from the seed, undone when the vote is read."""
+    """True: annotators see `candidate_b` on side A, unless a showing says otherwise. Drawn from the seed."""
     kind: str
     """`original_vs_generated` or `generated_vs_generated`."""
     split: str
@@ -182,7 +198,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """The answer of one annotator about one pair, side swap undone."""
+    """The answer of one annotator about one pair as it stands now, side swap undone. Table `vote_event` has its history."""
 
     vote_id: str
     pair_id: str
@@ -192,6 +208,13 @@ class Vote:
     """None: a person declared a video broken, or a model abstained; the vote says nothing of the pair."""
     is_known: bool
     """False: the annotator is not on the roll; the vote is kept and never counted."""
+    purpose: Purpose
+    is_swapped: bool
+    """True: the voter saw `candidate_b` on side A."""
+    face: Outcome | None
+    """Facial consistency alone; None: not answered, as for the other two criteria."""
+    quality: Outcome | None
+    align: Outcome | None
     cast_at: str
     """ISO 8601 in UTC, as the board gave it."""
     seconds: float | None

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse.board_records import Gold, Showing, VoteEvent, Watermark
 from warehouse.database import Session
 from warehouse.records import Candidate, Clip, Label, Pair, Reference, Source, Subject, Vote
 
@@ -25,6 +26,7 @@ NOUNS: Mapping[str, type[Any]] = {
     "vote": Vote,
     "label": Label,
 }
+BOARDS: Mapping[str, type[Any]] = {"showing": Showing, "gold": Gold, "vote_event": VoteEvent, "watermark": Watermark}
 
 RATIONAL = pa.struct([("num", pa.int64()), ("den", pa.int64())])
 

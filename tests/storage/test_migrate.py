@@ -16,6 +16,7 @@ from warehouse.staging import LedgerRow
 
 TABLES: dict[str, type[Any]] = {
     **tables.NOUNS,
+    **tables.BOARDS,
     "ledger": LedgerRow,
     "listing": Listed,
     "subject_identity": SubjectIdentity,
