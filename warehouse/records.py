@@ -198,7 +198,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """The answer of one annotator about one pair as it stands now, side swap undone. Table `vote_event` has its history."""
+    """The answer of one annotator about one pair as it stands, side swap undone. Table `vote_event` has its history."""
 
     vote_id: str
     pair_id: str
