@@ -98,6 +98,10 @@ class PairBoard(Protocol):
         may come again unchanged. Tasks that were deleted are missing here; `numbers` tells of them."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections, where there are any."""
+        ...
+
 
 def task_of(
     showing: Showing, pair: Pair, *, prompt: str | None, references: Sequence[str], videos: Mapping[str, str]

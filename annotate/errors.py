@@ -7,6 +7,7 @@ LikenessError                 (warehouse.errors)
    |- BoardDamaged        9   a file of the board's folder holds what is not its own
    |- BoardDown           9   the board's server does not answer, or was never started
    |- LinkRefused         9   a media link that is forged, expired, or somebody else's
+   |- NotDealt            9   an answer to a task that is not this person's to answer
    `- OriginsMixed        9   votes of people, models and simulations met in one label (also a ValueError)
 """
 
@@ -34,6 +35,10 @@ class BoardDown(AnnotateError):
 
 
 class LinkRefused(AnnotateError):
+    pass
+
+
+class NotDealt(AnnotateError):
     pass
 
 

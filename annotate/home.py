@@ -83,7 +83,7 @@ class BoardHome:
     @property
     def leases(self) -> Path:
         """Which tasks were dealt to whom: the gateway's own."""
-        return self.root / "leases.json"
+        return self.root / "leases.jsonl"
 
     def secrets(self, environment: Mapping[str, str] = os.environ) -> Secrets:
         """The environment's where it has them, else the file's; keys that nobody gave are drawn and kept."""

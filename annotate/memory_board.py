@@ -15,8 +15,8 @@ from warehouse.records import Purpose
 
 
 class MemoryBoard:
-    """A line is a task, a withdrawal or an answer, and is committed by its newline. Writers take turns by a lock on the
-    file; what a killed writer left without a newline is read by nobody and cut off by the next writer.
+    """A line is a task, an answer, a withdrawal or a removal, and is committed by its newline. Writers take turns by a
+    lock on the file; what a killed writer left without a newline is read by nobody and cut off by the next writer.
     """
 
     name = "memory"
@@ -34,6 +34,9 @@ class MemoryBoard:
             new = [task for key, task in numbered.items() if key not in self._tasks]
             self._commit(file, [{"task": asdict(task)} for task in new])
         return len(new)
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
 
     def withdraw(self, showing_ids: Collection[str]) -> int:
         with self._writing() as file:
@@ -60,6 +63,22 @@ class MemoryBoard:
             self._commit(file, [{"answer": asdict(answer)} for answer in new])
         return len(new)
 
+    def remove(self, answer_ids: Collection[int]) -> int:
+        """Delete answers as their annotators would; say how many were there."""
+        with self._writing() as file:
+            there = [
+                (key, answer) for key, answers in self._answers.items() for answer in answers if answer in answer_ids
+            ]
+            self._commit(file, [{"removed_answer": answer, "of_task": key} for key, answer in there])
+        return len(there)
+
+    def remove_tasks(self, showing_ids: Collection[str]) -> int:
+        """Delete tasks with all their answers, as an owner of the board may; say how many were there."""
+        with self._writing() as file:
+            there = [key for key, task in self._tasks.items() if task.showing_id in showing_ids]
+            self._commit(file, [{"removed_task": key} for key in there])
+        return len(there)
+
     def changes(self, since: str | None = None) -> Arrivals:
         self._look()
         recent = dict.fromkeys(self._touched[int(since or 0) :])
@@ -67,6 +86,7 @@ class MemoryBoard:
             tasks=tuple(
                 AnsweredTask(number=key, task=self._tasks[key], answers=tuple(self._answers[key].values()))
                 for key in recent
+                if key in self._tasks
             ),
             mark=str(len(self._touched)),
         )
@@ -124,6 +144,14 @@ class MemoryBoard:
             key = int(entry["withdrawn"])
             dealing = replace(self._tasks[key].dealing, is_withdrawn=True)
             self._tasks[key] = replace(self._tasks[key], dealing=dealing)
+            return key
+        if "removed_task" in entry:
+            key = int(entry["removed_task"])
+            del self._tasks[key], self._answers[key]
+            return key
+        if "removed_answer" in entry:
+            key = int(entry["of_task"])
+            del self._answers[key][int(entry["removed_answer"])]
             return key
         if "answer" in entry:
             answer = Answer(**entry["answer"] | {"result": tuple(entry["answer"]["result"])})

@@ -3,8 +3,9 @@
 from fractions import Fraction
 from typing import Any
 
+from annotate.board import Answer, Dealing, PairTask
 from warehouse import ids
-from warehouse.board_records import Showing
+from warehouse.board_records import EventKind, Gold, Showing, VoteEvent, Watermark
 from warehouse.records import Candidate, Clip, Origin, Outcome, Pair, Purpose, Reference, Source, Subject, Vote
 
 SHA = "0" * 64
@@ -143,3 +144,62 @@ def vote(**override: Any) -> Vote:
     values |= override
     values.setdefault("vote_id", ids.make("vote", values["pair_id"], values["annotator"], values["cast_at"]))
     return Vote(**values)
+
+
+def gold(**override: Any) -> Gold:
+    values: dict[str, Any] = {"pair_id": "pair_1", "outcome": Outcome.A, "source": "a file"}
+    return Gold(**(values | override))
+
+
+def vote_event(**override: Any) -> VoteEvent:
+    """The event by which `vote` was cast, unless something else is said."""
+    values: dict[str, Any] = {
+        "event_id": "event_1",
+        "collection": 1,
+        "board": "memory",
+        "task": 1,
+        "answer": 11,
+        "kind": EventKind.CAST,
+        "vote_id": vote().vote_id,
+        "showing_id": "showing_1",
+        "pair_id": "pair_1",
+        "annotator": "ann_1",
+        "outcome": Outcome.A,
+        "is_skip": False,
+        "problem": None,
+        "at": "2026-01-01T00:00:00Z",
+        "raw": "{}",
+    }
+    return VoteEvent(**(values | override))
+
+
+def watermark(**override: Any) -> Watermark:
+    values: dict[str, Any] = {"board": "memory", "mark": "1", "reconciled_at": None}
+    return Watermark(**(values | override))
+
+
+def pair_task(**override: Any) -> PairTask:
+    values: dict[str, Any] = {
+        "showing_id": "showing_1",
+        "prompt": "She waves.",
+        "references": ("face.png",),
+        "video_a": "left.mp4",
+        "video_b": "right.mp4",
+        "dealing": Dealing(),
+    }
+    return PairTask(**(values | override))
+
+
+def answer(**override: Any) -> Answer:
+    """One that says nothing; `annotate.interface.result_of` gives a result that does."""
+    values: dict[str, Any] = {
+        "id": 11,
+        "task": 1,
+        "completed_by": 7,
+        "result": (),
+        "created_at": "2026-01-01T10:00:00Z",
+        "updated_at": "2026-01-01T10:00:05Z",
+        "lead_time": 9.5,
+        "was_cancelled": False,
+    }
+    return Answer(**(values | override))
