@@ -1,4 +1,4 @@
-"""The voting page as Label Studio's XML (`pair.xml`), and its answers read back.
+"""The voting page as Label Studio's XML (`pair.xml`), its guidelines (`instructions.html`), and its answers read back.
 
 The XML is the only list of what the page can answer: the names, aliases and values that the parser takes come from it.
 """
@@ -50,6 +50,14 @@ class Parsed:
 def labeling_xml() -> str:
     """The labeling configuration that a Label Studio project is given."""
     return files("annotate").joinpath("pair.xml").read_text(encoding="utf-8")
+
+
+@cache
+def instructions_html() -> str:
+    """The guidelines that a Label Studio project is given as `expert_instruction`: tags and attributes that it lets
+    through, and no line breaks, because it shows them as such."""
+    lines = files("annotate").joinpath("instructions.html").read_text(encoding="utf-8").splitlines()
+    return " ".join(line.strip() for line in lines)
 
 
 def parse_result(result: Sequence[Mapping[str, Any]]) -> Parsed:

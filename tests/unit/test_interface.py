@@ -1,3 +1,5 @@
+import re
+from importlib.resources import files
 from typing import Any
 from xml.etree import ElementTree
 
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.errors import AnswerUnreadable
-from annotate.interface import Parsed, labeling_xml, parse_result, result_of
+from annotate.interface import Parsed, instructions_html, labeling_xml, parse_result, result_of
 from warehouse.records import Outcome
 
 outcomes = st.sampled_from(Outcome)
@@ -65,6 +67,26 @@ def test_the_page_votes_with_1_2_3_and_no_key_does_two_things() -> None:
 def test_the_prompt_is_shown_as_text_alone_so_that_it_cannot_hold_markup() -> None:
     root = ElementTree.fromstring(labeling_xml())
     assert [tag.tag for tag in root.iter() if "$prompt" in tag.attrib.get("value", "")] == ["Text"]
+
+
+def test_the_style_holds_no_sign_that_label_studio_would_escape() -> None:
+    (style,) = ElementTree.fromstring(labeling_xml()).iter("Style")
+    assert not set(style.text or "") & set("<>&")
+
+
+def test_the_guidelines_show_pictures_that_are_served_and_name_the_keys_of_the_page() -> None:
+    told = instructions_html()
+    pictures = re.findall(r'<img src="/likeness/static/([a-z_]+\.svg)"', told)
+    assert len(pictures) == told.count("<img") == 4
+    for name in pictures:
+        ElementTree.fromstring(files("annotate.gateway.pages").joinpath(name).read_text(encoding="utf-8"))
+    hotkeys = {choice.attrib["hotkey"] for choice in ElementTree.fromstring(labeling_xml()).iter("Choice")}
+    assert hotkeys <= set(re.findall(r"<kbd>(.+?)</kbd>", told))
+
+
+def test_the_guidelines_are_one_line_because_label_studio_shows_line_breaks() -> None:
+    assert "\n" not in instructions_html()
+    assert instructions_html().startswith("<style>")
 
 
 @given(parsed_answers)
