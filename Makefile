@@ -17,8 +17,23 @@ demo: $(STAMP)
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-test-live: $(LIVE_STAMP)
+# A fresh Debian as root gets the servers that are missing. Label Studio's own environment: .venv/label_studio, once.
+test-live: live-servers $(LIVE_STAMP)
 	$(BIN)/python -m pytest -m live
+
+.PHONY: live-servers
+live-servers:
+	@missing=""; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$$missing postgresql"; \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	else \
+		echo "test-live needs what is not installed here:$$missing; as root: apt-get install$$missing" >&2; exit 1; \
+	fi
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest -m bench -s tests/bench

@@ -1,0 +1,1 @@
+"""Label Studio and our gateway before it: installed, started, looked after, ended."""
