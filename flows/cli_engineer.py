@@ -10,7 +10,8 @@ from flows.command import AS_JSON, DATASET, FOLDER, likeness, told, verb
 from flows.progress import Progress
 from flows.recipe import Recipe
 from flows.settings import Settings
-from warehouse.errors import BadRecipe, EngineUnavailable
+from warehouse.errors import BadRecipe, EngineUnavailable, NothingToDo
+from warehouse.records import Origin
 
 
 @likeness.command("funnel")
@@ -114,6 +115,24 @@ def yields_(settings: Settings, recipe: Recipe, keep_from: float | None, dataset
 
     found = yields(settings, recipe, dataset=dataset, keep_from=keep_from)
     click.echo(json.dumps(found, indent=1) if as_json else yields_text(found))
+
+
+@likeness.command("agreement")
+@click.option("--origin", type=click.Choice(["human", "simulated", "vlm"]), default=None, help="Default: the labels'.")
+@DATASET
+@AS_JSON
+@verb
+def agreement_(settings: Settings, recipe: Recipe, origin: str | None, dataset: str | None, as_json: bool) -> None:
+    """How far annotators agree, how good each of them is, and who is beyond a limit. Settles nothing."""
+    from flows.agreement import as_json as exactly
+    from flows.agreement import measure
+    from flows.agreement_text import agreement_text
+
+    with settings.warehouse.session() as session:
+        found = measure(session, recipe, origin=Origin(origin) if origin else None, dataset=dataset)
+    if found is None:
+        raise NothingToDo("nobody of this origin has voted yet; `likeness collect` takes votes in")
+    click.echo(json.dumps(exactly(found), indent=1) if as_json else agreement_text(found))
 
 
 @likeness.command("status")

@@ -1,7 +1,6 @@
 """Who votes among models: each inference of each judge has a seat, and its votes are known by the seat's key."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from flows import recipe as recipes
@@ -37,11 +36,6 @@ def roll_of(recipe: Recipe) -> tuple[Seat, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadRecipe(f"profile {recipe.profile}: two judges are called {twice[0]}; give one another `name`")
     return tuple(Seat(judge=each, inference=number) for each in judges for number in range(1, each.num_inferences + 1))
-
-
-def is_of_roll(vote: Vote, keys: Collection[str]) -> bool:
-    """Whether a model's vote was cast by one of these seats."""
-    return json.loads(vote.raw).get("judge_key") in keys
 
 
 def vote_of(pair: Pair, seat: Seat, judgement: Judgement, *, is_turned: bool, now: str) -> Vote:

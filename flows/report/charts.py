@@ -74,6 +74,24 @@ def curves(shown: Sequence[Curve], *, x_name: str, y_range: tuple[float, float] 
     return _svg([*grid, *lines], f"0 0 {WIDTH} {HEIGHT}", "chart", role="img")
 
 
+def spark(values: Sequence[float | None], *, low: float, high: float) -> Markup:
+    """A line without axes, in the height of a table's row; a value that is unknown interrupts it."""
+    step = 100 / max(1, len(values) - 1)
+    pixels = [
+        None if value is None else (index * step, 23 - 22 * (value - low) / (high - low))
+        for index, value in enumerate(values)
+    ]
+    runs: list[list[tuple[float, float]]] = [[]]
+    for pixel in pixels:
+        if pixel is None:
+            runs.append([])
+        else:
+            runs[-1].append(pixel)
+    lines = [_tag("polyline", points=_points(run), class_="line line-one") for run in runs if len(run) > 1]
+    dots = [_tag("circle", cx=run[0][0], cy=run[0][1], r=2, class_="fill-one") for run in runs if len(run) == 1]
+    return _svg([*lines, *dots], "-3 -1 106 26", "spark", aria_hidden="true")
+
+
 def whiskers(shown: Sequence[Measured], *, low: float, high: float, rule: float | None = None) -> Markup:
     """A row each: a dot at the value, a line over its interval, on a scale from `low` to `high`."""
     left, right, step, top = 130, 60, 30, 8

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flows.report.agreement_content import AgreementPart
 from flows.report.charts import Curve, Measured, Outline
 
 
@@ -188,6 +189,10 @@ class ShownVote:
     outcome: str
     """`A`, `tie`, `B` or `video broken`."""
     is_known: bool
+    is_repeat: bool
+    """True: the annotator had voted on the pair before; not counted."""
+    is_swapped: bool
+    """True: the annotator saw B on side A."""
     seconds: float | None
     comment: str | None
 
@@ -199,7 +204,6 @@ class ShownPair:
     span: Span
     prompt: str | None
     split: str
-    is_swapped: bool
     sides: tuple[Side, Side]
     references: tuple[ShownReference, ...]
     votes: tuple[ShownVote, ...]
@@ -256,9 +260,6 @@ class Labels:
     """Whose votes the labels were settled from."""
     rows: tuple[LabelRow, ...]
     annotators: tuple[AnnotatorRow, ...]
-    agreement_share: float | None
-    agreement_alpha: float | None
-    num_agreement_pairs: int
     rivals: tuple[RivalRow, ...]
 
 
@@ -353,6 +354,8 @@ class ReportData:
     pairs: tuple[ShownPair, ...]
     num_pairs: int
     labels: Labels | None
+    agreement: AgreementPart | None
+    """None: nobody of the labels' origin has voted yet."""
     reward: Reward | None
     policy: Policy | None
     lineage: tuple[Ancestor, ...]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.recipe import Recipe
-from flows.report import curation, training, votes
+from flows.report import agreement, curation, training, votes
 from flows.report.content import Figure, Labels, Policy, ReportData, Reproduce, Reward, StageRow
 from flows.report.page import VOTERS, counted
 from flows.settings import Settings
@@ -52,6 +52,7 @@ def _gather(session: Session, settings: Settings, recipe: Recipe, dataset: str |
         pairs=votes.shown_pairs(session, recipe, media),
         num_pairs=counts["pairs"],
         labels=labels,
+        agreement=agreement.part(session, recipe, dataset),
         reward=reward,
         policy=policy,
         lineage=ancestry,

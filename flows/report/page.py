@@ -5,6 +5,7 @@ from functools import cache
 
 import jinja2
 
+from annotate.annotators import Block
 from flows.report import charts
 from flows.report.content import Picture, Quarantine, ReportData, StageRow
 
@@ -55,6 +56,21 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f}%" if whole else "-"
 
 
+def percent(value: float | None) -> str:
+    """`62%`; a dash where it is unknown."""
+    return "-" if value is None else f"{100 * value:.0f}%"
+
+
+def over_time(blocks: Sequence[Block]) -> list[float | None]:
+    """The agreement in each block of votes."""
+    return [block.agreement.share if block.agreement else None for block in blocks]
+
+
+def p_value(value: float) -> str:
+    """`0.34`, or `< 0.001`."""
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
 def decimal(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
@@ -76,6 +92,7 @@ def _sections(data: ReportData) -> Sequence[tuple[str, str, bool]]:
         ("people", "The people", bool(data.scenes)),
         ("pairs", "Pairs and votes", bool(data.pairs)),
         ("labels", "Labels", data.labels is not None),
+        ("agreement", "Agreement", data.agreement is not None),
         ("reward", "Reward model", data.reward is not None),
         ("policy", "Policy", data.policy is not None),
         ("lineage", "Lineage", bool(data.lineage)),
@@ -111,12 +128,16 @@ def _environment() -> jinja2.Environment:
         "plural": plural,
         "share": share,
         "decimal": decimal,
+        "percent": percent,
+        "p_value": p_value,
+        "over_time": over_time,
         "short": short,
         "style_of": _style_of,
     }
     environment.globals |= {
         "bar": charts.bar,
         "curves": charts.curves,
+        "spark": charts.spark,
         "whiskers": charts.whiskers,
         "outlines": charts.outlines,
         "shown_of": shown_of,

@@ -3,10 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from annotate import agreement
 from flows.label_choice import choice_of
 from flows.recipe import Recipe
 from flows.report import pictures
@@ -47,15 +43,11 @@ def labels(session: Session, recipe: Recipe) -> Labels | None:
     annotators = queries.annotators(session, origin, policies)
     if not rows or not annotators:
         return None
-    counts_UC = _tallies(queries.tallies(session, origin, policies))
     return Labels(
         policy=choice.name,
         origin=origin.value,
         rows=tuple(_label_row(split, rows) for split in sorted({row["split"] for row in rows}, reverse=True)),
         annotators=tuple(AnnotatorRow(**row) for row in annotators),
-        num_agreement_pairs=len(counts_UC),
-        agreement_share=agreement.share(counts_UC),
-        agreement_alpha=agreement.alpha(counts_UC),
         rivals=tuple(RivalRow(**row) for row in queries.originals_against(session, origin, policies)),
     )
 
@@ -73,7 +65,6 @@ def _shown(
         span=span_of(row),
         prompt=row["caption"],
         split=row["split"],
-        is_swapped=row["is_swapped"],
         sides=(_side("A", row, similarity, media), _side("B", row, similarity, media)),
         references=references,
         votes=tuple(map(_vote, votes)),
@@ -100,6 +91,8 @@ def _vote(vote: Vote) -> ShownVote:
         origin=vote.origin.value,
         outcome=vote.outcome.value if vote.outcome else "abstained" if vote.origin is Origin.VLM else "video broken",
         is_known=vote.is_known,
+        is_repeat=vote.purpose.is_repeat,
+        is_swapped=vote.is_swapped,
         seconds=vote.seconds,
         comment=vote.comment,
     )
@@ -135,11 +128,3 @@ def _label_row(split: str, rows: Sequence[Row]) -> LabelRow:
         num_b=settled.get(Outcome.B, 0),
         unsettled=tuple((row["reason"], row["num_labels"]) for row in of_split if row["outcome"] is None),
     )
-
-
-def _tallies(rows: Sequence[Row]) -> NDArray[np.int64]:
-    """(pairs, outcomes) counts of votes, of the pairs with two or more."""
-    tallied = np.array([(row["num_a"], row["num_tie"], row["num_b"]) for row in rows], np.int64).reshape(-1, 3)
-    repeated: NDArray[np.int64] = np.repeat(tallied, [row["num_pairs"] for row in rows], axis=0) if rows else tallied
-    kept: NDArray[np.int64] = repeated[repeated.sum(axis=1) > 1]
-    return kept

@@ -5,9 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.errors import OriginsMixed
-from annotate.labels import BY_DEFAULT, JudgesPolicy, MajorityPolicy, original_wins, settle
+from annotate.labels import (
+    BY_DEFAULT,
+    DawidSkenePolicy,
+    JudgesPolicy,
+    MajorityPolicy,
+    WithoutFlagged,
+    original_wins,
+    settle,
+)
+from annotate.limits import Limits
 from tests import factories
-from warehouse.records import Origin, Outcome, Vote
+from warehouse.records import Origin, Outcome, Purpose, Vote
 
 vote_lists = st.lists(
     st.builds(
@@ -126,6 +135,64 @@ def test_a_label_counts_its_votes_and_settles_only_by_majority(drawn: list[Vote]
     label = settle("pair_1", drawn)
     assert label.num_votes == label.num_a + label.num_tie + label.num_b
     assert (label.outcome is None) == (label.reason != "majority")
+
+
+def test_an_adjudicator_decides_a_three_way_split_by_plain_counting() -> None:
+    split = votes("AtB")
+    assert settle("pair_1", split).reason == "split"
+    decided = settle("pair_1", [*split, factories.vote(annotator="adjudicator", outcome=Outcome.TIE)])
+    assert (decided.outcome, decided.reason, decided.num_votes) == (Outcome.TIE, "majority", 4)
+
+
+def test_a_repeat_settles_nothing() -> None:
+    again = [factories.vote(annotator=f"ann_{one}", purpose=Purpose.REPEAT, vote_id=f"vote_{one}") for one in range(3)]
+    assert settle("pair_1", again).reason == "no votes"
+    assert settle("pair_1", [*votes("AB"), *again]).reason == "too few votes"
+
+
+# Dawid and Skene.
+
+
+@pytest.mark.parametrize(
+    ("said", "posterior", "outcome", "reason"),
+    [
+        ("", None, None, "no votes"),
+        ("A", (0.99, 0.0, 0.01), None, "too few votes"),
+        ("AB", (0.9, 0.02, 0.08), Outcome.A, "posterior"),
+        ("AAB", (0.1, 0.1, 0.8), Outcome.B, "posterior"),
+        ("AtB", (0.1, 0.79, 0.11), None, "split"),
+    ],
+)
+def test_the_likeliest_outcome_settles_where_it_is_likely_enough(
+    said: str, posterior: tuple[float, float, float] | None, outcome: Outcome | None, reason: str
+) -> None:
+    policy = DawidSkenePolicy(posteriors={"pair_1": posterior} if posterior else {})
+    label = settle("pair_1", votes(said), policy)
+    assert (label.outcome, label.reason, label.policy) == (outcome, reason, "dawid_skene_0.8")
+    assert (label.num_a, label.num_tie, label.num_b) == (said.count("A"), said.count("t"), said.count("B"))
+
+
+def test_the_limit_of_a_posterior_is_in_the_policy_s_name() -> None:
+    policy = DawidSkenePolicy(min_posterior=0.95, posteriors={"pair_1": (0.9, 0.05, 0.05)})
+    assert (policy.name, settle("pair_1", votes("AA"), policy).reason) == ("dawid_skene_0.95", "split")
+
+
+@pytest.mark.parametrize("least", [0.0, 0.49, 1.0])
+def test_a_limit_that_any_or_no_outcome_reaches_is_refused(least: float) -> None:
+    with pytest.raises(ValueError, match="must be at least"):
+        DawidSkenePolicy(min_posterior=least)
+
+
+# Without flagged annotators.
+
+
+def test_votes_of_those_left_out_do_not_count_and_the_policy_s_name_tells_the_limits() -> None:
+    limits = Limits(agreement_min=0.5)
+    policy = WithoutFlagged(policy=MajorityPolicy(), limits=limits, left_out={"ann_0"})
+    label = settle("pair_1", votes("ABBA"), policy)
+    assert (label.outcome, label.num_votes, label.num_a) == (Outcome.B, 3, 1)
+    assert label.policy == f"majority_of_3_without_flagged_{limits.digest}"
+    assert policy.name != WithoutFlagged(policy=MajorityPolicy(), limits=Limits()).name
 
 
 # Models.

@@ -6,10 +6,18 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
 import pytest
 
+from annotate.agreement import of_counts
+from annotate.annotators import Block, Quality, Side
+from annotate.limits import Flag, Limits
+from annotate.shares import Trend, share_of
+from flows.agreement import Difference, Methods
 from flows.report import charts, content, page
+from flows.report.agreement_content import AgreementPart, Heat
 from flows.report.charts import Curve, Measured, Outline
+from warehouse.records import Outcome
 
 PIXEL = "data:image/webp;base64," + base64.b64encode(b"a picture").decode()
 CLIP = "data:video/mp4;base64," + base64.b64encode(b"a video").decode()
@@ -36,6 +44,76 @@ def reason(**override: Any) -> content.Reason:
     return content.Reason(**(values | override))
 
 
+def quality(**override: Any) -> Quality:
+    """A flagged annotator of whom everything is known."""
+    values: dict[str, Any] = {
+        "name": "ann_1",
+        "num_votes": 1234,
+        "num_broken": 2,
+        "num_unknown": 0,
+        "ties": share_of(123, 1234),
+        "agreement": share_of(617, 1234),
+        "with_majority": share_of(900, 1200),
+        "gold": share_of(9, 10),
+        "repeats": share_of(7, 8),
+        "swapped_repeats": share_of(3, 8),
+        "side": Side(share=0.71, num=1111, p=1e-9),
+        "seconds": 11.25,
+        "too_fast": share_of(12, 1200),
+        "blocks": tuple(
+            Block(start=start, num_votes=50, agreement=agreement, seconds=9.0)
+            for start, agreement in ((0, share_of(20, 50)), (50, None), (100, share_of(40, 50)))
+        ),
+        "drift": Trend(a_hundred=0.031, p=0.04),
+        "flags": (Flag(limit="side_bias_p", limit_value=0.001, found=1e-9, num=1111, words="favours side A: 71%"),),
+    }
+    return Quality(**(values | override))
+
+
+NOTHING_KNOWN: dict[str, Any] = dict.fromkeys(
+    ["ties", "agreement", "with_majority", "gold", "repeats", "swapped_repeats", "side", "seconds", "too_fast", "drift"]
+)
+
+
+def agreement_part(**override: Any) -> AgreementPart:
+    opposed = Difference(
+        pair_id="pair_1f", num_a=2, num_tie=0, num_b=1, majority=Outcome.A, dawid_skene=None, posterior=(0.6, 0.1, 0.3)
+    )
+    curve = Curve(name="agreement", points=((0, 0.5), (50, 0.6)))
+    values: dict[str, Any] = {
+        "origin": "human",
+        "num_counted": 1500,
+        "num_repeats": 16,
+        "num_gold": 12,
+        "too_fast_s": 2.0,
+        "overall": of_counts(np.array([[3, 0, 0]] * 60 + [[2, 0, 1]] * 30 + [[0, 1, 2]] * 10)),
+        "without_flagged": of_counts(np.array([[3, 0, 0], [0, 0, 3]])),
+        "annotators": (quality(), quality(name="ann_2", flags=(), blocks=(), num_broken=0, **NOTHING_KNOWN)),
+        "num_annotators": 2,
+        "left_out": ("ann_1",),
+        "limits": Limits(),
+        "heat": (
+            Heat(name="ann_1", cells=(None, (0.62, 40))),
+            Heat(name="ann_2", cells=((0.62, 40), None)),
+        ),
+        "learned_agreement": (curve,),
+        "learned_seconds": (curve,),
+        "methods": Methods(
+            majority="majority_of_3",
+            dawid_skene="dawid_skene_0.8",
+            num_pairs=100,
+            num_by_majority=99,
+            num_by_dawid_skene=98,
+            num_opposed=0,
+            num_iterations=7,
+            has_converged=True,
+            differences=(opposed,),
+        ),
+        "differences": (opposed,),
+    }
+    return AgreementPart(**(values | override))
+
+
 def report(**override: Any) -> content.ReportData:
     """A run that has come to its end."""
     stage = content.StageRow(
@@ -55,7 +133,14 @@ def report(**override: Any) -> content.ReportData:
     )
     side = content.Side(name="A", generator="original", severity=0.0, identity_mean=0.97, video=picture(uri=CLIP))
     vote = content.ShownVote(
-        annotator="ann_1", origin="human", outcome="A", is_known=True, seconds=8.5, comment="B melts"
+        annotator="ann_1",
+        origin="human",
+        outcome="A",
+        is_known=True,
+        is_repeat=False,
+        is_swapped=True,
+        seconds=8.5,
+        comment="B melts",
     )
     pair = content.ShownPair(
         pair_id="pair_1",
@@ -63,10 +148,9 @@ def report(**override: Any) -> content.ReportData:
         span=span(),
         prompt="A woman walks.",
         split="train",
-        is_swapped=True,
         sides=(side, replace(side, name="B", generator="identity_drift", severity=0.8)),
         references=(reference,),
-        votes=(vote,),
+        votes=(vote, replace(vote, outcome="B", is_repeat=True, is_swapped=False, comment=None)),
         outcome="A",
         reason="majority",
     )
@@ -140,11 +224,9 @@ def report(**override: Any) -> content.ReportData:
                     num_with_label=83,
                 ),
             ),
-            agreement_share=0.77,
-            agreement_alpha=0.64,
-            num_agreement_pairs=100,
             rivals=(content.RivalRow(generator="identity_drift", original_won=30, tie=3, original_lost=2),),
         ),
+        "agreement": agreement_part(),
         "reward": content.Reward(
             checkpoint_id="reward_model_1",
             snapshot_id="a" * 64,
@@ -185,7 +267,7 @@ def report(**override: Any) -> content.ReportData:
 def nothing_yet() -> content.ReportData:
     empty: dict[str, Any] = {"story": (), "figures": (), "arrivals": (), "stages": (), "failures": (), "sheets": ()}
     empty |= {"scenes": (), "view_yields": (), "pairs": (), "lineage": ()}
-    nothing = {"num_scenes": 0, "num_pairs": 0, "labels": None, "reward": None, "policy": None}
+    nothing = {"num_scenes": 0, "num_pairs": 0, "labels": None, "agreement": None, "reward": None, "policy": None}
     return report(**empty, **nothing, lineage_note="Nothing has been trained yet.")
 
 
@@ -290,11 +372,16 @@ def test_the_numbers_shown_are_the_run_s() -> None:
     assert "video files taken in 1,234" in text
     assert "train 100 40 11 42 7 split" in text
     assert "ann_1 human 100 41 15 43 1 89%" in text
-    assert "77% of the time" in text
     assert "Reward model 91.4% (87.3 to 96.4)" in text
     assert "+5.2 points (+1.6 to +8.6)" in text
     assert "from 0.7100 to 0.8300" in text
     assert "777 votes 777 human" in text
+
+
+def test_votes_of_a_pair_shown_again_or_swapped_say_so() -> None:
+    text = Reader(page.render(report())).text
+    assert "ann_1 human A 8.5 B melts ann_1 (asked again, not counted) human B 8.5" in text
+    assert "1 of these 2 votes was cast with the two sides exchanged" in text
 
 
 def test_each_section_says_in_one_line_that_there_is_nothing_yet() -> None:
@@ -307,6 +394,7 @@ def test_each_section_says_in_one_line_that_there_is_nothing_yet() -> None:
         "No subject was found yet.",
         "No pair has been drawn yet.",
         "No pair has been voted on yet.",
+        "No vote says yet how far annotators agree.",
         "No reward model has been trained yet.",
         "No policy has been trained yet.",
         "Nothing has been trained yet.",
@@ -323,6 +411,58 @@ def test_an_unknown_similarity_is_said_and_not_shown_as_a_number() -> None:
     reference = replace(data.pairs[0].references[0], identity_score=None)
     text = Reader(page.render(replace(data, pairs=(replace(data.pairs[0], references=(reference,)),)))).text
     assert "no face read" in text
+
+
+def test_agreement_is_told_with_its_interval_and_each_annotator_s_measures() -> None:
+    text = Reader(page.render(report())).text
+    part = agreement_part().overall
+    assert part.alpha is not None and part.alpha_low is not None and part.alpha_high is not None
+    assert f"is {part.alpha:.2f} (95% interval {part.alpha_low:.2f} to {part.alpha_high:.2f}" in text
+    assert "Without the flagged annotators alpha is 1.00." in text
+    row = "ann_1 flagged 1,234 2 broken 50% 47 to 53 75% 72 to 77 90% 60 to 98 88% 53 to 98 38% 14 to 69 10%"
+    assert f"{row} 71% p < 0.001 11.2 1% +3.1, p 0.04" in text
+    assert "ann_2 1,234 - - - - - - - - - no times" in text
+    assert "ann_1 , whose votes the labels do without: favours side A: 71%" in text
+    assert "1 ann_1 - 62% 2 ann_2 62% -" in text
+    assert "( majority_of_3 ) settles 99" in text
+    assert "pair 1f 2 0 1 A is better not settled 0.60, 0.10, 0.30" in text
+
+
+def test_what_is_not_known_of_annotators_is_said_in_words() -> None:
+    lonely = of_counts(np.array([[1, 0, 0]]))
+    some = agreement_part(overall=lonely, num_gold=0, num_repeats=0, without_flagged=None, annotators=())
+    text = Reader(page.render(report(agreement=some))).text
+    assert "No pair has two counted votes: how far annotators agree is unknown." in text
+    assert "There is no gold pair: nobody's answers can be called right." in text
+    assert "No pair was shown again: whether annotators stand by their answers is unknown." in text
+    assert "Nobody is beyond a limit" in text
+    unasked = agreement_part(annotators=(quality(gold=None, flags=()),))
+    assert "No gold pair was voted on." in Reader(page.render(report(agreement=unasked))).text
+    same = of_counts(np.array([[3, 0, 0], [3, 0, 0]]))
+    unanimous = agreement_part(overall=same)
+    assert "alpha is undefined, as all votes say the same" in Reader(page.render(report(agreement=unanimous))).text
+
+
+def test_an_estimate_that_often_opposes_the_majority_is_said_to() -> None:
+    doubtful = replace(agreement_part().methods, num_opposed=10)
+    text = Reader(page.render(report(agreement=agreement_part(methods=doubtful)))).text
+    assert "10 they settle differently. They oppose each other often: some of these pairs should be looked at" in text
+    assert "should be looked at" not in Reader(page.render(report())).text
+
+
+def test_names_of_annotators_are_never_read_as_html_where_their_quality_is_told() -> None:
+    evil = agreement_part(
+        annotators=(quality(name=EVIL),), left_out=(EVIL,), heat=(Heat(name=EVIL, cells=(None, None)),) * 2
+    )
+    html = page.render(report(agreement=evil))
+    assert "<script" not in html
+    assert Reader(html).text.count(EVIL) >= 4
+
+
+def test_a_line_without_axes_breaks_where_a_value_is_unknown() -> None:
+    drawn = charts.spark([0.5, 0.6, None, 0.7], low=0, high=1)
+    assert (drawn.count("<polyline"), drawn.count("<circle")) == (1, 1)
+    assert charts.spark([], low=0, high=1).count("<polyline") == 0
 
 
 @pytest.mark.parametrize(
