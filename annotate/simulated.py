@@ -1,16 +1,19 @@
 """Annotators that are formulas, so that a demonstration needs nobody. Their votes are always marked `simulated`.
 
 They know what no person knows: which distortion made a candidate, and how severe it is. Everything they say is drawn
-from a hash of seed, annotator and pair, and goes to the board as a page's answer would, about the sides as shown.
+from a hash of seed, annotator and pair (of a repeat: and showing, so that they may change their mind), and goes to the
+board as a page's answer would, about the sides as shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from annotate.board import Answer, MemoryBoard, number
+from annotate.board import Answer, AnsweredTask, number
 from annotate.interface import Parsed, result_of
+from annotate.memory_board import MemoryBoard
 from annotate.votes import Annotator, Roll
 from warehouse import ids
+from warehouse.board_records import Showing
 from warehouse.records import Candidate, Origin, Outcome, Pair
 
 COST_AT_FULL_SEVERITY: Mapping[str, float] = {
@@ -49,9 +52,9 @@ class SimulatedAnnotator:
         if min(self.error_rate, self.tie_rate) < 0 or self.error_rate + self.tie_rate > 1 or self.tie_width < 0:
             raise ValueError(f"{self.name}: rates must not be negative nor sum to more than 1")
 
-    def vote(self, pair_id: str, gap: float) -> Outcome:
-        """The answer where video A is better than B by `gap`."""
-        draw, coin = self._draws(pair_id)
+    def vote(self, pair_id: str, gap: float, again: str | None = None) -> Outcome:
+        """The answer where video A is better than B by `gap`; `again` is the showing, where it is a repeat."""
+        draw, coin = self._draws(pair_id, again)
         is_wrong = draw < self.error_rate
         if abs(gap) <= self.tie_width:
             return (Outcome.A if coin < 0.5 else Outcome.B) if is_wrong else Outcome.TIE
@@ -60,11 +63,12 @@ class SimulatedAnnotator:
             return better.swapped()
         return Outcome.TIE if draw < self.error_rate + self.tie_rate else better
 
-    def answer(self, task: int, pair: Pair, gap: float) -> Answer:
-        """The answer to a pair's task, as a page would send it; `gap` is the utility of `candidate_a` over `_b`."""
-        shown = self.vote(pair.pair_id, -gap if pair.is_swapped else gap)
+    def answer(self, task: int, showing: Showing, gap: float) -> Answer:
+        """The answer to a showing's task, as a page would send it; `gap` is the utility of `candidate_a` over `_b`."""
+        again = showing.showing_id if showing.purpose.is_repeat else None
+        shown = self.vote(showing.pair_id, -gap if showing.is_swapped else gap, again)
         return Answer(
-            id=number("answer", self.seed, self.name, pair.pair_id),
+            id=number("answer", self.seed, self.name, showing.showing_id),
             task=task,
             completed_by=self.name,
             result=result_of(Parsed(outcome=shown)),
@@ -74,9 +78,9 @@ class SimulatedAnnotator:
             was_cancelled=False,
         )
 
-    def _draws(self, pair_id: str) -> tuple[float, float]:
-        """Two numbers in [0, 1), uniform over pairs."""
-        digest = ids.digest(["simulated", self.seed, self.name, pair_id])
+    def _draws(self, pair_id: str, again: str | None) -> tuple[float, float]:
+        """Two numbers in [0, 1), uniform over pairs, and over repeats."""
+        digest = ids.digest(["simulated", self.seed, self.name, pair_id, *([again] if again else [])])
         return int(digest[:13], 16) / 16**13, int(digest[13:26], 16) / 16**13
 
 
@@ -105,17 +109,46 @@ def utility(candidate: Candidate) -> float:
     return -cost * (candidate.severity or 0.0)
 
 
+Open = Mapping[int, tuple[str, Sequence[SimulatedAnnotator]]]
+"""By the board's number of a task: its showing, and who is asked about it and has not answered."""
+
+
+def unanswered(board: MemoryBoard, people: Sequence[SimulatedAnnotator]) -> Open:
+    """Which tasks wait for whom. Withdrawn ones wait for nobody, repeats for those who answered what they repeat."""
+    tasks = board.changes().tasks
+    answered = {task.task.showing_id: {str(answer.completed_by) for answer in task.answers} for task in tasks}
+    waiting = {task.number: (task.task.showing_id, list(_asked(task, answered, people))) for task in tasks}
+    return {number: (showing_id, asked) for number, (showing_id, asked) in waiting.items() if asked}
+
+
 def answer_all(
     board: MemoryBoard,
+    waiting: Open,
+    showings: Mapping[str, Showing],
     pairs: Mapping[str, Pair],
     candidates: Mapping[str, Candidate],
-    people: Sequence[SimulatedAnnotator],
 ) -> int:
-    """Let each annotator answer every task on the board whose pair is given, by id; how many answers were new."""
-    known = [(task, pairs[shown.pair_id]) for task, shown in board.tasks().items() if shown.pair_id in pairs]
-    given = [
-        one.answer(task, pair, utility(candidates[pair.candidate_a]) - utility(candidates[pair.candidate_b]))
-        for task, pair in sorted(known, key=lambda item: item[1].pair_id)
-        for one in people
-    ]
-    return board.submit(given)
+    """Let each annotator answer what waits for them and whose showing is given, by id; how many answers were new."""
+    known = sorted((showing_id, task, asked) for task, (showing_id, asked) in waiting.items() if showing_id in showings)
+    return board.submit(
+        [
+            one.answer(task, showings[showing_id], _gap(pairs[showings[showing_id].pair_id], candidates))
+            for showing_id, task, asked in known
+            for one in asked
+        ]
+    )
+
+
+def _asked(
+    task: AnsweredTask, answered: Mapping[str, set[str]], people: Sequence[SimulatedAnnotator]
+) -> Iterator[SimulatedAnnotator]:
+    dealing = task.task.dealing
+    for one in () if dealing.is_withdrawn else people:
+        may = dealing.repeats is None or one.name in answered.get(dealing.repeats, ())
+        if may and one.name not in answered[task.task.showing_id]:
+            yield one
+
+
+def _gap(pair: Pair, candidates: Mapping[str, Candidate]) -> float:
+    """By how much `candidate_a` is better than `candidate_b`."""
+    return utility(candidates[pair.candidate_a]) - utility(candidates[pair.candidate_b])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from annotate.board import Answer
@@ -23,6 +23,8 @@ class Annotator:
 
 Roll = Mapping[str, Annotator]
 """Who may vote, by the board's own name of them (`completed_by`, as text)."""
+
+_PARTS = tuple(each.name for each in fields(Answer))
 
 
 def read_vote(answer: Answer, showing: Showing, roll: Roll) -> Vote | None:
@@ -61,7 +63,7 @@ def read_vote(answer: Answer, showing: Showing, roll: Roll) -> Vote | None:
 
 def raw_of(answer: Answer) -> str:
     """The board's own answer, as JSON."""
-    return json.dumps(asdict(answer), sort_keys=True, ensure_ascii=False)
+    return json.dumps({name: getattr(answer, name) for name in _PARTS}, sort_keys=True, ensure_ascii=False)
 
 
 def said_of(answer: Answer, showing: Showing) -> Parsed:

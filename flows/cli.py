@@ -1,16 +1,19 @@
 """The command `likeness`: the steps of the road, each a command."""
 
+import functools
 import json
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from flows import cli_engineer  # noqa: F401, adds its commands
+from flows import cli_board, cli_engineer  # noqa: F401, add their commands
 from flows.command import DATASET, FOLDER, likeness, verb
 from flows.progress import Progress
 from flows.recipe import Recipe
 from flows.settings import Settings
 from flows.sources.formats import AUTO, FORMATS
+from warehouse.errors import BadInput
 
 SOURCE = click.option("--source", type=FOLDER, required=True, help="A folder of videos.")
 CAPTIONS = click.option(
@@ -100,25 +103,85 @@ def judge_(settings: Settings, recipe: Recipe) -> None:
 
 
 @likeness.command("publish")
+@click.option("--most", type=click.IntRange(min=1), default=None, help="Put up so many pairs at most; default: all.")
+@click.option(
+    "--select",
+    type=click.Choice(["seeded", "uncertain"]),
+    default="seeded",
+    show_default=True,
+    help="Which first: as the seed falls, or those of which the newest reward model is least sure.",
+)
+@click.option("--only", multiple=True, metavar="PAIR_ID", help="Only this pair; may be given again.")
+@click.option(
+    "--gold", type=FOLDER, default=None, help="CSV or JSONL with pair_id and outcome (A: candidate_a is better)."
+)
+@click.option("--withdraw", multiple=True, metavar="PAIR_ID", help="Show this pair to nobody any more; nothing else.")
+@click.option("--withdraw-out-of-play", is_flag=True, help="Withdraw all pairs whose candidates no longer pass.")
 @verb
-def publish_(settings: Settings, recipe: Recipe) -> None:
-    """Put up the pairs that are not on the board yet."""
-    from flows.publish import board_of, publish
+def publish_(
+    settings: Settings,
+    recipe: Recipe,
+    most: int | None,
+    select: str,
+    only: tuple[str, ...],
+    gold: Path | None,
+    withdraw: tuple[str, ...],
+    withdraw_out_of_play: bool,
+) -> None:
+    """Put up the pairs that are not on the board yet, or take pairs down."""
+    from flows import publish
+    from flows.board import board_of
 
-    click.echo(f"{publish(settings, recipe, board_of(settings))} pairs put up")
+    is_withdrawing = withdraw or withdraw_out_of_play
+    if is_withdrawing and (most or only or gold or select != "seeded"):
+        raise BadInput("--withdraw goes alone; publish in a second call")
+    with closing(board_of(settings, recipe)) as board:
+        if is_withdrawing:
+            gone = publish.withdraw(settings, recipe, board, pair_ids=withdraw, out_of_play=withdraw_out_of_play)
+            click.echo(f"{gone} showings withdrawn")
+            return
+        step = Progress("publish")
+        done = publish.publish(settings, recipe, board, most=most, select=select, only=only, gold=gold, progress=step)
+        click.echo(done.told())
 
 
 @likeness.command("collect")
+@click.option("--full", is_flag=True, help="Read the whole board again, whatever was read before.")
+@click.option("--reconcile", is_flag=True, help="Look for deleted tasks too; once a day it is done by itself.")
+@click.option("--watch", "is_watch", is_flag=True, help="Go on until SIGINT or SIGTERM, whenever something happens.")
+@click.option(
+    "--every", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="With --watch: seconds at most."
+)
 @verb
-def collect_(settings: Settings, recipe: Recipe) -> None:
+def collect_(settings: Settings, recipe: Recipe, full: bool, reconcile: bool, is_watch: bool, every: float) -> None:
     """Take votes in from the board, and settle labels."""
+    from flows.board import board_of
     from flows.collect import collect
-    from flows.publish import board_of
 
-    collected = collect(settings, recipe, board_of(settings))
-    for line in collected.unreadable:
-        click.echo(line, err=True)
-    click.echo(f"{collected.num_votes} new votes, {collected.num_skipped} skipped, {collected.num_labels} labels")
+    if not is_watch or full or reconcile:
+        with closing(board_of(settings, recipe)) as board:
+            collected = collect(settings, recipe, board, full=full, reconcile=reconcile)
+        for line in collected.unreadable:
+            click.echo(line, err=True)
+        click.echo(collected.told())
+    if is_watch:
+        from flows.watch import Watch, ended_by_signals
+
+        watch = Watch(settings, recipe, click.echo, functools.partial(click.echo, err=True), every_s=every)
+        with ended_by_signals(watch.ending):
+            watch.run()
+
+
+@likeness.command("serve")
+@click.option(
+    "--every", type=click.IntRange(min=5), default=60, show_default=True, help="Collect each so many seconds."
+)
+@verb
+def serve_(settings: Settings, recipe: Recipe, every: int) -> None:
+    """Let a Prefect server (PREFECT_API_URL) collect by schedule, and reconcile each night."""
+    from flows.deployments import serve
+
+    serve(settings, recipe, every_s=every)
 
 
 @likeness.command("freeze")

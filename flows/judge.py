@@ -16,9 +16,9 @@ from typing import Any
 
 from annotate.pairing import is_turned
 from flows.engines.ports import Judge, Judgement, Question, Side, Sight
+from flows.exhibits import pairs_in_play, reference_files
 from flows.label_choice import choice_of
 from flows.progress import Progress
-from flows.publish import pairs_in_play, reference_files
 from flows.recipe import Recipe
 from flows.seats import Seat, roll_of, vote_of
 from flows.settings import Settings

@@ -1,10 +1,12 @@
 """`likeness run`: the whole road, from a folder of videos to a trained policy and a report. Every step is a resume."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from flows import train
+from flows.board import board_of
 from flows.collect import collect
 from flows.curate import curate
 from flows.freeze import freeze
@@ -12,7 +14,7 @@ from flows.generate import generate
 from flows.ingest import ingest
 from flows.judge import judge
 from flows.progress import Progress
-from flows.publish import board_of, publish
+from flows.publish import publish
 from flows.recipe import Recipe
 from flows.report.write import write_report
 from flows.settings import Settings
@@ -57,12 +59,12 @@ def _to_labels(settings: Settings, recipe: Recipe, dataset: str) -> int:
     not_asked = f", {sum(judged.failed.values())} not asked" if judged.failed else ""
     step.finish(_new(judged.num_votes, "model vote") + abstained + not_asked)
 
-    board = board_of(settings)
-    step = Progress("publish")
-    step.finish(_new(publish(settings, recipe, board), "pair") + " on the board")
+    with closing(board_of(settings, recipe)) as board:
+        step = Progress("publish")
+        step.finish(publish(settings, recipe, board, progress=step).told())
 
-    step = Progress("collect")
-    collected = collect(settings, recipe, board)
+        step = Progress("collect")
+        collected = collect(settings, recipe, board)
     step.finish(f"{_new(collected.num_votes, 'vote')}, {collected.num_labels} labels")
     return num_facts + made.num_facts + made.num_pairs + judged.num_votes + collected.num_votes
 

@@ -27,7 +27,7 @@ def reward(settings: Settings, recipe: Recipe, snapshot: Snapshot, *, progress: 
     """Train the reward model that the recipe describes, go on with it, or find it trained."""
     config = _configured(RewardConfig, recipe, "reward")
     folder = _folder(settings, "reward", snapshot, asdict(config))
-    with _threads(recipe):
+    with threads(recipe):
         return train_reward(snapshot, config, folder=folder, progress=progress.say)
 
 
@@ -38,7 +38,7 @@ def policy(
     config = _configured(PolicyConfig, recipe, "policy")
     parent = checkpoint.load_card(reward_model).checkpoint_id
     folder = _folder(settings, "policy", snapshot, [asdict(config), parent])
-    with _threads(recipe):
+    with threads(recipe):
         return train_policy(snapshot, config, reward_model=reward_model, folder=folder, progress=progress.say)
 
 
@@ -53,11 +53,14 @@ def chosen(settings: Settings, prefix: str) -> Snapshot:
     return snapshots.open(settings.snapshots / newest, media_root=settings.media.root)
 
 
-def newest(settings: Settings, kind: str, snapshot: Snapshot) -> Path:
-    """The folder of the checkpoint that was finished last from this snapshot; `NothingToDo` if there is none."""
-    found = [folder for folder, card in _finished(settings) if card.kind == kind and card.snapshot_id == snapshot.id]
+def newest(settings: Settings, kind: str, snapshot: Snapshot | None = None) -> Path:
+    """The folder of the checkpoint that was finished last from this snapshot, or from any; `NothingToDo` if there is
+    none."""
+    of_kind = [(folder, card) for folder, card in _finished(settings) if card.kind == kind]
+    found = [folder for folder, card in of_kind if snapshot is None or card.snapshot_id == snapshot.id]
     if not found:
-        raise NothingToDo(f"no {kind} is trained on snapshot {snapshot.id[:12]}; train it first")
+        where = f"on snapshot {snapshot.id[:12]}" if snapshot else f"below {settings.checkpoints}"
+        raise NothingToDo(f"no {kind} is trained {where}; train it first")
     return found[-1]
 
 
@@ -80,7 +83,7 @@ def ancestry(settings: Settings, folder: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _threads(recipe: Recipe) -> Iterator[None]:
+def threads(recipe: Recipe) -> Iterator[None]:
     """As many of torch's CPU threads as the profile's `[training]` says; torch's own number where it says nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(recipe.options.get("training", {}).get("num_threads", before))

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from flows import recipe as recipes
+from flows.board import board_of
 from flows.collect import collect
 from flows.generate import Made, generate
 from flows.judge import Judged, judge
 from flows.progress import Progress
-from flows.publish import board_of
 from flows.recipe import Recipe
 from flows.settings import Settings
 from tests.loopback import Loopback
@@ -53,7 +53,7 @@ class Bench:
         return judge(self.settings, recipe, progress=Progress("test"))
 
     def collect(self, recipe: Recipe) -> int:
-        return collect(self.settings, recipe, board_of(self.settings)).num_labels
+        return collect(self.settings, recipe, board_of(self.settings, recipe)).num_labels
 
     def records(self, noun: str) -> list[Any]:
         with self.settings.warehouse.session() as session:

@@ -101,6 +101,9 @@ class MakeFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Make:
+    num_frames: int = NUM_FRAMES
+    side_px: int = 32
+
     name: ClassVar[str] = "candidates"
     version: ClassVar[int] = 1
     takes: ClassVar[type[ClipItem]] = ClipItem
@@ -112,7 +115,7 @@ class Make:
 
     def _done(self, item: ClipItem) -> Done[MakeFact]:
         made = [self._candidate(item, generator, level) for generator, level in BRIGHTNESS.items()]
-        fact = MakeFact(num_candidates=len(made), first_frame=item.clip.start_frame, num_frames=NUM_FRAMES)
+        fact = MakeFact(num_candidates=len(made), first_frame=item.clip.start_frame, num_frames=self.num_frames)
         return Done(fact=fact, made=made)
 
     def _candidate(self, item: ClipItem, generator: str, level: int) -> Candidate:
@@ -123,7 +126,7 @@ class Make:
             fact_key=item.fact_key,
             generator=generator,
             severity=0.0 if generator == "original" else None,
-            sha256=item.media.put(video(level)),
+            sha256=item.media.put(video(level, self.num_frames, self.side_px)),
         )
 
 
@@ -177,8 +180,8 @@ def png(level: int) -> bytes:
 
 
 @cache
-def video(level: int) -> bytes:
-    return encode([np.full((32, 32, 3), level, np.uint8)] * NUM_FRAMES, frame_rate=Fraction(8))
+def video(level: int, num_frames: int = NUM_FRAMES, side_px: int = 32) -> bytes:
+    return encode([np.full((side_px, side_px, 3), level, np.uint8)] * num_frames, frame_rate=Fraction(8))
 
 
 PROFILE = """
@@ -194,6 +197,7 @@ flow = "curate"
 [[stage]]
 use = "tests.pair_stages:Make"
 flow = "generate"
+{make}
 
 [[stage]]
 use = "tests.pair_stages:Seen"
@@ -219,6 +223,7 @@ seed = 0
 annotators = "{annotators}"
 num_a_pair = 3
 seed = 0
+{votes}
 
 {labels}
 """
@@ -228,6 +233,14 @@ SCORER = 'scorer = { use = "tests.pair_stages:DarknessScorer" }'
 
 def write_profile(path: Path, **override: str) -> str:
     """A profile of these stages; gives its name for `recipe.load`."""
-    values = {"scorer": SCORER, "gap": "", "judges": "", "annotators": "nobody", "labels": '[labels]\norigin = "vlm"'}
+    values = {
+        "scorer": SCORER,
+        "gap": "",
+        "make": "",
+        "judges": "",
+        "annotators": "nobody",
+        "votes": "",
+        "labels": '[labels]\norigin = "vlm"',
+    }
     path.write_text(PROFILE.format(**(values | override)))
     return str(path)

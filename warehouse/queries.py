@@ -10,9 +10,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from warehouse import tables
+from warehouse.board_records import Showing, VoteEvent, Watermark
 from warehouse.database import Session
 from warehouse.gates import Step
-from warehouse.records import Pair, Vote
+from warehouse.records import Candidate, Pair, Vote
 from warehouse.snapshot import PART
 
 Row = dict[str, Any]
@@ -239,9 +240,12 @@ def frozen_clips(session: Session, clip_ids: Sequence[str]) -> list[Row]:
     return _rows(session, "frozen_clips", {"clip_ids": list(clip_ids)})
 
 
-def frozen_candidates(session: Session, clip_ids: Sequence[str]) -> list[Row]:
-    """What a snapshot says of all candidates of these clips. After `gates.judge`."""
-    return _rows(session, "frozen_candidates", {"clip_ids": list(clip_ids)})
+def frozen_candidates(
+    session: Session, clip_ids: Sequence[str], candidate_ids: Sequence[str] | None = None
+) -> list[Row]:
+    """What a snapshot says of all candidates of these clips, or of some of them. After `gates.judge`."""
+    chosen = None if candidate_ids is None else list(candidate_ids)
+    return _rows(session, "frozen_candidates", {"clip_ids": list(clip_ids), "candidate_ids": chosen})
 
 
 def frozen_references(session: Session, clip_ids: Sequence[str]) -> list[Row]:
@@ -249,10 +253,27 @@ def frozen_references(session: Session, clip_ids: Sequence[str]) -> list[Row]:
     return _rows(session, "frozen_references", {"clip_ids": list(clip_ids)})
 
 
-def frozen_votes(session: Session, pair_ids: Sequence[str], origin: str, judge_keys: Sequence[str]) -> list[Row]:
-    """What a snapshot says of the votes on these pairs; of models' votes those of these inferences count."""
-    values = {"pair_ids": list(pair_ids), "origin": origin, "judge_keys": list(judge_keys)}
+def frozen_votes(
+    session: Session, pair_ids: Sequence[str], origin: str, judge_keys: Sequence[str], left_out: Sequence[str] = ()
+) -> list[Row]:
+    """What a snapshot says of the votes on these pairs; of models' votes those of these inferences count, and of
+    nobody's those of annotators who are left out."""
+    values = {"pair_ids": list(pair_ids), "origin": origin, "judge_keys": list(judge_keys), "left_out": list(left_out)}
     return _rows(session, "frozen_votes", values)
+
+
+def cast_votes(
+    session: Session,
+    origin: str,
+    judge_keys: Sequence[str],
+    *,
+    dataset: str | None = None,
+    pair_ids: Sequence[str] | None = None,
+) -> pa.Table:
+    """All votes of one origin without their texts, or those about some pairs, ordered by pair, annotator and time, and
+    which of them count; of models' votes those of these inferences."""
+    values = {"origin": origin, "judge_keys": list(judge_keys), "dataset": dataset, "pair_ids": _listed(pair_ids)}
+    return session.execute(_sql("cast_votes"), values).to_arrow_table()
 
 
 def votes_to_cast(session: Session, stage: str, kinds: Sequence[str], judge_keys: Sequence[str]) -> list[Row]:
@@ -261,9 +282,25 @@ def votes_to_cast(session: Session, stage: str, kinds: Sequence[str], judge_keys
     return _rows(session, "votes_to_cast", {"stage": stage, "kinds": list(kinds), "judge_keys": list(judge_keys)})
 
 
-def originals(session: Session) -> frozenset[str]:
-    """Ids of the candidates that are clips' own videos."""
-    return frozenset(row["candidate_id"] for row in _rows(session, "originals"))
+def originals(session: Session, candidate_ids: Sequence[str]) -> frozenset[str]:
+    """Which of these candidates are their clips' own videos."""
+    rows = _rows(session, "originals", {"candidate_ids": list(candidate_ids)})
+    return frozenset(row["candidate_id"] for row in rows)
+
+
+def pair_ids(session: Session, among: Sequence[str] | None = None) -> list[str]:
+    """Every pair's id, or those of these that there are, in order."""
+    return [row["pair_id"] for row in _rows(session, "pair_ids", {"among": _listed(among)})]
+
+
+def pairs(session: Session, pair_ids: Sequence[str] | None = None) -> list[Pair]:
+    """These pairs, as far as there are any, or all, ordered by id."""
+    return tables.from_arrow(Pair, session.execute(_sql("pairs"), {"pair_ids": _listed(pair_ids)}).to_arrow_table())
+
+
+def origins_of_votes(session: Session, pair_ids: Sequence[str] | None = None) -> list[str]:
+    """Who voted on these pairs, or on any: human, simulated, vlm."""
+    return [row["origin"] for row in _rows(session, "origins_of_votes", {"pair_ids": _listed(pair_ids)})]
 
 
 ORPHANS = (
@@ -273,6 +310,9 @@ ORPHANS = (
     "subjects_without_a_clip",
     "labels_that_mix_origins",
     "labels_from_nowhere",
+    "votes_that_no_event_explains",
+    "standing_events_without_their_vote",
+    "answers_that_a_collection_saw_twice",
 )
 """Queries that find nothing in a sound warehouse."""
 
@@ -345,11 +385,6 @@ def label_counts(session: Session, origin: str, policies: Sequence[str]) -> list
     return _rows(session, "label_counts", {"origin": origin, "policies": list(policies)})
 
 
-def tallies(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
-    """How often each count of A, tie and B stands behind a label. After `gates.judge`."""
-    return _rows(session, "tallies", {"origin": origin, "policies": list(policies)})
-
-
 def annotators(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
     """Every annotator's votes beside the labels. After `gates.judge`."""
     return _rows(session, "annotators", {"origin": origin, "policies": list(policies)})
@@ -367,10 +402,68 @@ def ancestors(session: Session, snapshots: Sequence[Path]) -> list[Row]:
     return _rows(session, "ancestors", files)
 
 
+def watermark(session: Session, board: str) -> Watermark | None:
+    """How far a board was read; None: never."""
+    rows = _rows(session, "watermark_of", {"board": board})
+    return Watermark(**rows[0]) if rows else None
+
+
+def last_collection(session: Session, board: str) -> int:
+    """The number of the last collection of a board that found something; 0 before the first."""
+    return int(_rows(session, "last_collection", {"board": board})[0]["collection"])
+
+
+def last_events(session: Session, board: str, tasks: Sequence[int]) -> list[VoteEvent]:
+    """The last event, tombstones too, of every answer ever seen on these tasks."""
+    cursor = session.execute(_sql("last_events"), {"board": board, "tasks": list(tasks)})
+    return tables.from_arrow(VoteEvent, cursor.to_arrow_table())
+
+
+def standing_tasks(session: Session, board: str) -> dict[int, str | None]:
+    """Tasks on which an answer stands, with the showing that each is; None: of nobody here."""
+    return {row["task"]: row["showing_id"] for row in _rows(session, "standing_tasks", {"board": board})}
+
+
+def showings_of(session: Session, board: str, showing_ids: Sequence[str]) -> list[Showing]:
+    """These showings of a board, as far as there are any."""
+    cursor = session.execute(_sql("showings_of"), {"board": board, "showing_ids": list(showing_ids)})
+    return tables.from_arrow(Showing, cursor.to_arrow_table())
+
+
+def candidates_of(session: Session, pair_ids: Sequence[str]) -> list[Candidate]:
+    """The candidates of these pairs, each once."""
+    cursor = session.execute(_sql("candidates_of"), {"pair_ids": list(pair_ids)})
+    return tables.from_arrow(Candidate, cursor.to_arrow_table())
+
+
+def standing_labels(session: Session) -> int:
+    """How many pairs have an outcome, an origin each."""
+    return int(_rows(session, "standing_labels")[0]["num_labels"])
+
+
+def ground_of_labels(session: Session) -> Row:
+    """What labels rest on besides the votes of boards: another row, other labels."""
+    return _rows(session, "ground_of_labels")[0]
+
+
+def chosen_references(session: Session, clip_ids: Sequence[str] | None = None) -> list[Row]:
+    """Files of the references that stand for the subjects of these clips, or of all. After `gates.judge`."""
+    return _rows(session, "chosen_references", {"clip_ids": None if clip_ids is None else list(clip_ids)})
+
+
+def withdraw_showings(session: Session, board: str, pair_ids: Sequence[str]) -> None:
+    """Say of everything that shows these pairs on a board that it is shown to nobody any more."""
+    session.execute(_sql("withdraw_showings"), {"board": board, "pair_ids": list(pair_ids)})
+
+
 def records(session: Session, noun: str) -> list[Any]:
     """Every record of a noun, or of what is known of boards, ordered by id."""
     table = session.execute(f'SELECT * FROM "{noun}" ORDER BY 1').to_arrow_table()
     return tables.from_arrow({**tables.NOUNS, **tables.BOARDS}[noun], table)
+
+
+def _listed(ids: Sequence[str] | None) -> list[str] | None:
+    return None if ids is None else list(ids)
 
 
 @cache

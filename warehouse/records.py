@@ -233,7 +233,7 @@ class Label:
     outcome: Outcome | None
     """None: not settled; `reason` says why."""
     reason: str
-    """`majority`, or `no votes`, `too few votes`, `split`; `original by default` where nobody was asked."""
+    """`majority`, `posterior`, `original by default` where nobody was asked, or `no votes`, `too few votes`, `split`"""
     origin: Origin | None
     """Of the votes it was settled from; None: there were none."""
     num_votes: int

@@ -7,14 +7,15 @@ import pytest
 from click.testing import CliRunner
 
 from flows import recipe as recipes
+from flows.board import board_of
 from flows.cli import likeness
 from flows.freeze import freeze
-from flows.publish import board_of, publish
+from flows.publish import publish
 from flows.report.gather import gather
 from flows.report.page import render
 from flows.story import check
 from tests.judge_bench import Bench
-from warehouse.errors import BadRecipe, NothingToDo
+from warehouse.errors import BadRecipe, NothingToDo, Unbalanced
 
 # Labels.
 
@@ -67,7 +68,7 @@ def test_votes_of_models_and_of_simulated_people_settle_apart_and_freeze_takes_o
         session.execute("UPDATE candidate SET generator = 'freeze', severity = 0.5 WHERE generator LIKE '%good'")
     models = bench.recipe("left", annotators="simulated")
     bench.judge(models)
-    publish(bench.settings, models, board_of(bench.settings))
+    publish(bench.settings, models, board_of(bench.settings, models))
     bench.collect(models)
     labels = bench.records("label")
     assert Counter((label.origin, label.policy) for label in labels) == {
@@ -105,6 +106,45 @@ def test_the_votes_of_a_judge_that_left_the_recipe_or_changed_no_longer_count(be
     assert {label.reason for label in bench.records("label")} == {"no votes"}
     assert bench.judge(changed).num_votes == 48
     assert bench.collect(changed) == 24
+
+
+def test_a_snapshot_tells_who_was_left_out_and_whose_votes_it_holds(bench: Bench) -> None:
+    limits = "[labels.limits]\nmin_votes = 10\nagreement_min = 0.6\n"
+    labels = f'[labels]\norigin = "vlm"\nwithout_flagged = true\n{limits}'
+    recipe = bench.recipe("bright", "left", num_inferences=2, labels=labels)
+    bench.judge(recipe)
+    bench.collect(recipe)
+    frozen = freeze(bench.settings, recipe)
+    policy = frozen.facts["label_policy"]
+    assert policy.startswith("majority_of_judges_2_without_flagged_")
+    assert frozen.facts["limits"]["agreement_min"] == 0.6
+    assert frozen.facts["left_out"].keys() == {"left#1", "left#2"}
+    assert all("favours side A: 100%" in flags[-1] for flags in frozen.facts["left_out"].values())
+    assert frozen.facts["votes"] == {
+        "human": {"num": 0, "num_counted": 0},
+        "vlm": {"num": 96, "num_counted": 48},
+        "simulated": {"num": 0, "num_counted": 0},
+    }
+    votes = frozen.table("votes").to_pylist()
+    assert {(vote["annotator"], vote["is_counted"]) for vote in votes} == {
+        ("bright#1", True), ("bright#2", True), ("left#1", False), ("left#2", False),
+    }  # fmt: skip
+    assert {(vote["purpose"], vote["seconds"]) for vote in votes} == {("vote", None)}
+    assert {label.num_votes for label in bench.labels(policy)} == {2}
+    assert freeze(bench.settings, recipe).id == frozen.id
+    assert check(bench.settings, recipe).startswith("all invariants hold")
+
+
+def test_labels_that_are_older_than_their_votes_are_not_frozen(bench: Bench) -> None:
+    recipe = bench.recipe("bright", "shy", num_inferences=2)
+    bench.judge(recipe)
+    bench.collect(recipe)
+    more = bench.recipe("bright", "left", num_inferences=2)
+    bench.judge(more)
+    with pytest.raises(Unbalanced, match=r"24 labels are older than their votes, .* settle anew by `likeness collect`"):
+        freeze(bench.settings, more)
+    num_labels = bench.collect(more)
+    assert freeze(bench.settings, more).facts["votes"]["vlm"]["num_counted"] == 4 * num_labels > 0
 
 
 @pytest.mark.parametrize(

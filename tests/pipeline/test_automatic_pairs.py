@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from flows import recipe as recipes
+from flows.board import board_of
 from flows.freeze import freeze
 from flows.judge import Judged
-from flows.publish import board_of, publish
+from flows.publish import publish
 from tests.bright_judges import num_asked
 from tests.judge_bench import CAPTIONS, Bench
 from tests.pair_stages import BRIGHTNESS, PAIRS, write_profile
@@ -43,7 +44,7 @@ def test_a_gap_that_is_named_later_takes_pairs_out_of_play_and_deletes_none(benc
     recipe = bench.recipe("bright", gap="text_video_gap_max = 0.2")
     assert bench.generate(recipe).num_pairs == 0
     assert bench.judge(recipe).num_votes == 3 * 15
-    assert publish(bench.settings, recipe, board_of(bench.settings)) == 15
+    assert publish(bench.settings, recipe, board_of(bench.settings, recipe)).num_pairs == 15
     bench.collect(recipe)
     frozen = freeze(bench.settings, recipe)
     assert sum(frozen.pairs(split).num_rows for split in ("train", "test")) == 15

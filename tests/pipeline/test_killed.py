@@ -19,7 +19,7 @@ from flows.stages.encode import encode
 from warehouse.database import Warehouse
 
 NUM_KILLS = 10
-NOT_COMPARED = {"seconds", "shard_id", "committed_at", "cast_at", "frozen_at"}
+NOT_COMPARED = {"seconds", "shard_id", "committed_at", "cast_at", "frozen_at", "reconciled_at"}
 """Clocks, and how pending work was cut into shards."""
 
 

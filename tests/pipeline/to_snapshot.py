@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from flows import recipe
+from flows.board import board_of
 from flows.collect import collect
 from flows.curate import curate
 from flows.freeze import freeze
@@ -14,7 +15,7 @@ from flows.generate import generate
 from flows.ingest import ingest
 from flows.judge import judge
 from flows.progress import Progress
-from flows.publish import board_of, publish
+from flows.publish import publish
 from flows.recipe import Recipe
 from flows.settings import Settings
 
@@ -28,7 +29,7 @@ def walk(settings: Settings, small: Recipe, folder: Path) -> str:
     curate(settings, small, dataset=None, progress=progress)
     generate(settings, small, dataset=None, progress=progress)
     judge(settings, small)
-    board = board_of(settings)
+    board = board_of(settings, small)
     publish(settings, small, board)
     collect(settings, small, board)
     return freeze(settings, small).id

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -8,6 +8,7 @@ import pytest
 from flows.walk import fact_key
 from tests import factories
 from warehouse import tables
+from warehouse.board_records import EventKind
 from warehouse.checks import UNIQUE, offences
 from warehouse.gates import Step, ensure_fact_table, judge
 from warehouse.migrate import migrate
@@ -52,6 +53,10 @@ RECORDS: dict[str, list[Any]] = {
     "pair": [factories.pair()],
     "vote": [factories.vote()],
     "label": [label()],
+    "showing": [factories.showing()],
+    "gold": [factories.gold()],
+    "vote_event": [factories.vote_event()],
+    "watermark": [factories.watermark()],
 }
 
 
@@ -61,7 +66,7 @@ def filled() -> Iterator[Session]:
     with duckdb.connect() as connection:
         migrate(connection)
         for noun, records in RECORDS.items():
-            tables.insert(connection, noun, tables.to_arrow(tables.NOUNS[noun], records))
+            tables.insert(connection, noun, tables.to_arrow(type(records[0]), records))
         ensure_fact_table(connection, STEP)
         connection.execute(
             "INSERT INTO listing (dataset, entry, source_id, problem) VALUES ('sample', 'one.mp4', 'source_1', NULL)"
@@ -110,7 +115,7 @@ def test_a_repeated_row_is_told_with_its_key_and_how_often_it_stands(session: Se
 @pytest.mark.parametrize(
     ("noun", "record", "rule"),
     [
-        ("vote", factories.vote(pair_id="pair_9"), "votes without a pair"),
+        ("vote", factories.vote(pair_id="pair_9", origin=Origin.VLM), "votes without a pair"),
         ("pair", factories.pair(pair_id="pair_2", candidate_a="candidate_9"), "pairs without their candidates"),
         ("pair", factories.pair(pair_id="pair_2", candidate_b="candidate_9"), "pairs without their candidates"),
         ("clip", factories.clip(clip_id="clip_2", source_id="source_9"), "clips without a source"),
@@ -125,6 +130,38 @@ def test_a_repeated_row_is_told_with_its_key_and_how_often_it_stands(session: Se
 def test_a_record_whose_parent_is_not_there_is_found(session: Session, noun: str, record: Any, rule: str) -> None:
     add(session, noun, record)
     assert broken(session) == {rule: 1}
+
+
+DELETED = factories.vote_event(event_id="event_2", collection=2, kind=EventKind.DELETED)
+
+
+@pytest.mark.parametrize(
+    ("table", "record", "rules"),
+    [
+        ("vote", factories.vote(annotator="ann_2"), {"votes that no event explains"}),
+        ("vote", factories.vote(annotator="ann_2", origin=Origin.SIMULATED), {"votes that no event explains"}),
+        ("vote_event", DELETED, {"votes that no event explains"}),
+        ("vote_event", replace(DELETED, kind=EventKind.EDITED, outcome=None), {"votes that no event explains"}),
+        ("vote_event", replace(DELETED, answer=12, kind=EventKind.CAST, vote_id="vote_9"),
+         {"standing events without their vote"}),
+        ("vote_event", replace(DELETED, collection=1, kind=EventKind.CAST), {"answers that a collection saw twice"}),
+        ("vote_event", replace(DELETED, kind=EventKind.EDITED), set()),
+        ("vote_event", replace(DELETED, answer=12, vote_id="vote_9"), set()),
+        ("vote_event", factories.vote_event(event_id="event_2", answer=12, vote_id=None, is_skip=True), set()),
+    ],
+)  # fmt: skip
+def test_votes_that_stand_are_those_that_history_says(
+    session: Session, table: str, record: Any, rules: set[str]
+) -> None:
+    add(session, table, record)
+    assert broken(session).keys() - {"labels that mix origins"} == rules
+
+
+def test_a_models_vote_needs_no_event(session: Session) -> None:
+    session.execute("DELETE FROM vote_event")
+    session.execute("UPDATE vote SET origin = 'vlm'")
+    session.execute("UPDATE label SET origin = 'vlm'")
+    assert broken(session) == {}
 
 
 def test_an_original_that_wins_by_default_breaks_nothing(session: Session) -> None:

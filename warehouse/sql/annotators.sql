@@ -1,5 +1,5 @@
--- One row an annotator: the votes, and how many say what the label says. Parameters: $origin and $policies of the labels;
--- reads `verdict`.
+-- One row an annotator: the latest vote on each pair, repeats left out, and how many say what the label says.
+-- Parameters: $origin and $policies of the labels; reads `verdict`.
 with votes as (
     select vote.*, label.outcome as settled
     from vote
@@ -8,7 +8,13 @@ with votes as (
         on label.pair_id = vote.pair_id
         and list_contains($policies::varchar[], label.policy)
         and coalesce(label.origin, $origin) = $origin
-    where pair.clip_id in (select item_id from verdict where noun = 'clip')
+    where
+        vote.purpose not in ('repeat', 'swapped_repeat')
+        and pair.clip_id in (select item_id from verdict where noun = 'clip')
+    qualify row_number() over (
+        partition by vote.pair_id, vote.annotator, vote.origin, vote.is_known
+        order by epoch(vote.cast_at::timestamptz) desc, vote.vote_id desc
+    ) = 1
 )
 select
     annotator as name,

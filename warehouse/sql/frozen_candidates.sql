@@ -1,4 +1,5 @@
--- One row a candidate with what was seen in it. Parameter: $clip_ids; reads `verdict`.
+-- One row a candidate with what was seen in it. Parameters: $clip_ids, $candidate_ids (null: all of these clips); reads
+-- `verdict`.
 select
     candidate.candidate_id,
     candidate.clip_id,
@@ -20,5 +21,8 @@ select
 from candidate
 join verdict on verdict.item_id = candidate.candidate_id and verdict.stage = 'likeness' and verdict.verdict = 'passed'
 join fact_likeness as seen on seen.fact_key = verdict.fact_key
-where candidate.clip_id in (select unnest($clip_ids::varchar[])) and candidate.fact_key in (select fact_key from verdict)
+where
+    candidate.clip_id in (select unnest($clip_ids::varchar[]))
+    and ($candidate_ids is null or candidate.candidate_id in (select unnest($candidate_ids::varchar[])))
+    and candidate.fact_key in (select fact_key from verdict)
 order by candidate.candidate_id

@@ -1,6 +1,14 @@
 -- One row a pair of a clip: its votes and its labels in words. Parameter: $clip_id.
 with cast_votes as (
-    select pair_id, string_agg(annotator || ' ' || coalesce(outcome, case origin when 'vlm' then 'abstained' else 'broken' end), ', ' order by annotator, cast_at) as votes
+    select
+        pair_id,
+        string_agg(
+            annotator
+            || ' '
+            || coalesce(outcome, case origin when 'vlm' then 'abstained' else 'broken' end)
+            || case when purpose in ('repeat', 'swapped_repeat') then ' when asked again' else '' end,
+            ', ' order by annotator, cast_at
+        ) as votes
     from vote
     group by pair_id
 ),
