@@ -21,6 +21,10 @@ class Dealing:
     is_withdrawn: bool = False
 
 
+Region = tuple[float, float, float, float]
+"""Left, top, width, height, in shares of the picture."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairTask:
     """A showing as it goes to a board. Sides are as shown: the seeded swap is already made."""
@@ -33,6 +37,8 @@ class PairTask:
     """File name of the video on side A; it tells neither the generator nor the candidate."""
     video_b: str
     dealing: Dealing
+    faces: Region | None = None
+    """Where the faces are on both sides, for the page to zoom to; None: not known of videos that are made anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +110,13 @@ class PairBoard(Protocol):
 
 
 def task_of(
-    showing: Showing, pair: Pair, *, prompt: str | None, references: Sequence[str], videos: Mapping[str, str]
+    showing: Showing,
+    pair: Pair,
+    *,
+    prompt: str | None,
+    references: Sequence[str],
+    videos: Mapping[str, str],
+    faces: Region | None = None,
 ) -> PairTask:
     """A showing as it goes to a board. `videos`: file names by candidate id; here, and only here, sides are swapped."""
     a, b = pair.candidate_a, pair.candidate_b
@@ -123,6 +135,7 @@ def task_of(
             priority=showing.priority,
             is_withdrawn=showing.is_withdrawn,
         ),
+        faces=faces,
     )
 
 

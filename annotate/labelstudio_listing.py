@@ -12,7 +12,7 @@ from datetime import UTC, timedelta
 from itertools import pairwise
 from typing import Any
 
-from annotate.board import Answer, AnsweredTask, Dealing, PairTask
+from annotate.board import Answer, AnsweredTask, Dealing, PairTask, Region
 from annotate.labelstudio_http import LabelStudioServer
 from annotate.votes import time_of
 from warehouse.records import Purpose
@@ -127,6 +127,7 @@ def row_of(task: PairTask) -> dict[str, Any]:
         "references": list(task.references),
         "video_a": task.video_a,
         "video_b": task.video_b,
+        "faces": None if task.faces is None else list(task.faces),
         "refs_html": "",
         "player": "",
     }
@@ -179,7 +180,15 @@ def _task(row: Row) -> PairTask:
         video_a=video_a,
         video_b=video_b,
         dealing=Dealing(**told | {"purpose": Purpose(meta["purpose"])}),
+        faces=_region(data.get("faces")),
     )
+
+
+def _region(told: Any) -> Region | None:
+    if told is None:
+        return None
+    left, top, width, height = (float(each) for each in told)
+    return left, top, width, height
 
 
 def _answer(number: int, annotation: Row) -> Answer:

@@ -166,4 +166,7 @@ class MemoryBoard:
 
 def _task(values: Mapping[str, Any]) -> PairTask:
     dealing = values["dealing"] | {"purpose": Purpose(values["dealing"]["purpose"])}
-    return PairTask(**{**values, "references": tuple(values["references"]), "dealing": Dealing(**dealing)})
+    faces = values["faces"] and tuple(values["faces"])
+    return PairTask(
+        **{**values, "references": tuple(values["references"]), "dealing": Dealing(**dealing), "faces": faces}
+    )

@@ -8,6 +8,7 @@ from itertools import chain
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annotate.board import Region
 from flows.recipe import Recipe
 from flows.text_video_gap import gap_of
 from warehouse import queries, tables
@@ -25,6 +26,14 @@ class Exhibits:
     """By clip id: the file of each subject's best reference."""
     prompts: Mapping[str, str | None]
     """By clip id."""
+    faces: Mapping[str, Region]
+    """By clip id: where its faces are in its own picture."""
+
+    def faces_on_both(self, pair: Pair) -> Region | None:
+        """Where the faces are in both videos: known of the original and its distortions, which keep their places."""
+        sides = [self.candidates[each] for each in (pair.candidate_a, pair.candidate_b)]
+        keep_places = all(side.severity is not None for side in sides)
+        return self.faces.get(pair.clip_id) if keep_places else None
 
     def videos(self, pairs: Collection[Pair]) -> frozenset[str]:
         """The videos of these pairs."""
@@ -39,7 +48,7 @@ class Exhibits:
 def exhibits_of(session: Session, recipe: Recipe, pairs: Collection[Pair]) -> Exhibits:
     """Of these pairs, which are in play. After `gates.judge`."""
     if not pairs:
-        return Exhibits(candidates={}, references={}, prompts={})
+        return Exhibits(candidates={}, references={}, prompts={}, faces={})
     clip_ids = sorted({pair.clip_id for pair in pairs})
     named = pa.array(sorted({each for pair in pairs for each in (pair.candidate_a, pair.candidate_b)}))
     passed = queries.passed_candidates(session, recipe.steps[-1].stage)
@@ -48,6 +57,10 @@ def exhibits_of(session: Session, recipe: Recipe, pairs: Collection[Pair]) -> Ex
         candidates={one.candidate_id: one for one in candidates},
         references=reference_files(session, clip_ids),
         prompts={row["clip_id"]: row["prompt"] for row in queries.prompts(session)},
+        faces={
+            row["clip_id"]: (row["x"], row["y"], row["w"], row["h"])
+            for row in queries.faces_of_clips(session, clip_ids)
+        },
     )
 
 

@@ -165,6 +165,7 @@ def _task(showing: Showing, pair: Pair, exhibits: Exhibits, media: BoardMedia) -
         pair,
         prompt=exhibits.prompts[pair.clip_id],
         references=[media.names[sha256] for sha256 in exhibits.references.get(pair.clip_id, ())],
+        faces=exhibits.faces_on_both(pair),
         videos={each: media.names[exhibits.candidates[each].sha256] for each in (pair.candidate_a, pair.candidate_b)},
     )
 

@@ -446,6 +446,11 @@ def ground_of_labels(session: Session) -> Row:
     return _rows(session, "ground_of_labels")[0]
 
 
+def faces_of_clips(session: Session, clip_ids: Sequence[str]) -> list[Row]:
+    """Where the faces of these clips are, in shares of their pictures. After `gates.judge`."""
+    return _rows(session, "faces_of_clips", {"clip_ids": list(clip_ids)})
+
+
 def chosen_references(session: Session, clip_ids: Sequence[str] | None = None) -> list[Row]:
     """Files of the references that stand for the subjects of these clips, or of all. After `gates.judge`."""
     return _rows(session, "chosen_references", {"clip_ids": None if clip_ids is None else list(clip_ids)})

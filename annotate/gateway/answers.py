@@ -80,6 +80,8 @@ def data(found: AnsweredTask, link: Link) -> Mapping[str, str]:
     """What the labeling configuration shows. `refs_html` is rendered as HTML, hence only our own tags are in it; the
     prompt is shown by a tag that takes it as text."""
     sides = {side: quote(link(name), safe="") for side, name in (("a", found.task.video_a), ("b", found.task.video_b))}
+    told = found.task.faces
+    faces = "" if told is None else "&face=" + ",".join(f"{each:.4f}" for each in told)
     pictures = [
         f'<img src="{html.escape(link(name))}" alt="reference {index}">'
         for index, name in enumerate(found.task.references, 1)
@@ -87,7 +89,7 @@ def data(found: AnsweredTask, link: Link) -> Mapping[str, str]:
     return {
         "prompt": found.task.prompt or "",
         "refs_html": "".join(pictures),
-        "player": f"/likeness/player#a={sides['a']}&b={sides['b']}",
+        "player": f"/likeness/player#a={sides['a']}&b={sides['b']}{faces}",
     }
 
 

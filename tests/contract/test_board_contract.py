@@ -81,7 +81,7 @@ class BoardContract:
         shown = [
             task("one"),
             task("two", prompt=None, references=()),
-            task("three", references=("a.jpg", "b.png", "a.jpg"), dealing=repeat),
+            task("three", references=("a.jpg", "b.png", "a.jpg"), dealing=repeat, faces=(0.25, 0.0, 0.5, 0.125)),
             task("four", dealing=Dealing(purpose=Purpose.GOLD, num_votes=None, is_withdrawn=True)),
         ]
         assert bench.board.publish(shown) == 4

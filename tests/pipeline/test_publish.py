@@ -105,6 +105,21 @@ def drop(bench: Bench, recipe: Recipe) -> tuple[Recipe, set[str]]:
 # What goes up.
 
 
+def test_faces_are_told_only_of_videos_that_keep_the_places_of_the_original(bench: Bench, recipe: Recipe) -> None:
+    put_up(bench, recipe)
+    generators = {one.candidate_id: one.generator for one in bench.records("candidate")}
+    pairs = {pair.pair_id: pair for pair in bench.records("pair")}
+    told = {
+        frozenset(generators[each] for each in (pair.candidate_a, pair.candidate_b)): tasks(bench)[showing_id].faces
+        for showing_id, showing in shown(bench).items()
+        for pair in [pairs[showing.pair_id]]
+    }
+    (clip, *_) = bench.records("clip")
+    x, y, w, h = told.pop(frozenset({"original", "bad"}))  # the only one of a known severity
+    assert (x * clip.width_px, y * clip.height_px, w * clip.width_px, h * clip.height_px) == (40, 30, 40, 40)
+    assert set(told.values()) == {None}
+
+
 def test_every_pair_in_play_goes_up_once_however_often_it_is_run(bench: Bench, recipe: Recipe) -> None:
     first = put_up(bench, recipe)
     assert (first.num_pairs, first.num_before, first.num_waiting) == (24, 0, 0)

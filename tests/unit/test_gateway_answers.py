@@ -1,5 +1,6 @@
 """What annotators' pages are told: links of their own, their own answers, and text that stays text."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, unquote
 
@@ -86,6 +87,12 @@ def test_the_players_links_come_apart_again(name_a: str, name_b: str) -> None:
         "b": f"/media/{name_b}?u=2&e=5&s=1",
     }
     assert parse_qs(fragment, keep_blank_values=True, strict_parsing=True).keys() == {"a", "b"}
+
+
+def test_the_player_is_told_where_the_faces_are_where_that_is_known() -> None:
+    task = replace(shown(1), faces=(0.25, 0.0, 0.5, 0.125))
+    player = answers.data(AnsweredTask(number=1, task=task, answers=()), lambda name: name)["player"]
+    assert player.endswith("&face=0.2500,0.0000,0.5000,0.1250")
 
 
 def test_of_several_answers_the_latest_is_ones_own() -> None:
