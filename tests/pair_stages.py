@@ -103,6 +103,8 @@ class MakeFact:
 class Make:
     num_frames: int = NUM_FRAMES
     side_px: int = 32
+    is_marked: bool = False
+    """Whether each video carries a mark of its own, so that no two files are equal."""
 
     name: ClassVar[str] = "candidates"
     version: ClassVar[int] = 1
@@ -120,13 +122,14 @@ class Make:
 
     def _candidate(self, item: ClipItem, generator: str, level: int) -> Candidate:
         clip_id = item.clip.clip_id
+        mark = int(ids.digest(["mark", clip_id, generator])[:8], 16) if self.is_marked else 0
         return factories.candidate(
             candidate_id=ids.make("candidate", clip_id, generator),
             clip_id=clip_id,
             fact_key=item.fact_key,
             generator=generator,
             severity=0.0 if generator == "original" else None,
-            sha256=item.media.put(video(level, self.num_frames, self.side_px)),
+            sha256=item.media.put(video(level, self.num_frames, self.side_px, mark)),
         )
 
 
@@ -180,8 +183,14 @@ def png(level: int) -> bytes:
 
 
 @cache
-def video(level: int, num_frames: int = NUM_FRAMES, side_px: int = 32) -> bytes:
-    return encode([np.full((side_px, side_px, 3), level, np.uint8)] * num_frames, frame_rate=Fraction(8))
+def video(level: int, num_frames: int = NUM_FRAMES, side_px: int = 32, mark: int = 0) -> bytes:
+    """A grey square. The bits of `mark` are darker blocks along its lower edge."""
+    picture = np.full((side_px, side_px, 3), level, np.uint8)
+    block = side_px // 32
+    for place in range(32):
+        if mark >> place & 1:
+            picture[-block:, place * block : (place + 1) * block] //= 2
+    return encode([picture] * num_frames, frame_rate=Fraction(8))
 
 
 PROFILE = """

@@ -65,7 +65,7 @@ class Day:
                 self.profile,
                 annotators="people",
                 labels='[labels]\norigin = "human"',
-                make="num_frames = 12\nside_px = 320",
+                make="num_frames = 12\nside_px = 320\nis_marked = true",
                 votes=votes,
             )
         )
