@@ -148,7 +148,7 @@ class LabelStudioSetup:
         email = email_of(name)
         if any(account.email == email for account in self.accounts()):
             raise BoardRefused(f"{name}: there is an account {email} already; invite them under another name")
-        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        password = new_word()
         link = self._server.get("/api/invite")["invite_url"]
         _form(self._server.url, link, {"email": email, "password": password, "allow_newsletters": "off"})
         user = next((account.user for account in self.accounts() if account.email == email), None)
@@ -166,6 +166,11 @@ class LabelStudioSetup:
             if found["next"] is None:
                 return
             page += 1
+
+
+def new_word() -> str:
+    """A password, drawn."""
+    return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
 def email_of(name: str) -> str:

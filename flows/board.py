@@ -24,7 +24,7 @@ def annotators_of(recipe: Recipe) -> str:
 def board_of(settings: Settings, recipe: Recipe) -> PairBoard:
     """The board that a recipe's annotators vote on. `BoardDown` where people are to vote and none was started."""
     if annotators_of(recipe) != PEOPLE:
-        return MemoryBoard(settings.board / "board.jsonl")
+        return MemoryBoard(settings.board / "showings.jsonl")
     from annotate.labelstudio import LabelStudioBoard  # the sdk takes a second to import
 
     home = BoardHome(settings.board)

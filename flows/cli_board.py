@@ -41,6 +41,19 @@ def invite_(settings: Settings, recipe: Recipe, name: str, is_adjudicator: bool)
     click.echo(f"password  {invited.password}")
 
 
+@board.command("password")
+@click.argument("name")
+@verb
+def password_(settings: Settings, recipe: Recipe, name: str) -> None:
+    """Give NAME another password, printed once, and end their sessions; also after an `invite` that was killed."""
+    from annotate.hosting.configuration import BoardConfig
+    from annotate.hosting.invite import new_password
+
+    invited = new_password(BoardHome(settings.board), BoardConfig.read(), name, tell=_tell)
+    click.echo(f"e-mail    {invited.member.email}")
+    click.echo(f"password  {invited.password}")
+
+
 @board.command("status")
 @AS_JSON
 @verb

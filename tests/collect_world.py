@@ -44,7 +44,7 @@ class CollectWorld:
 
     @property
     def board(self) -> MemoryBoard:
-        return MemoryBoard(self.settings.board / "board.jsonl")
+        return MemoryBoard(self.settings.board / "showings.jsonl")
 
     def recipe(self, annotators: str = "people", *, num_a_pair: int = 3, origin: str = "") -> Recipe:
         origin = origin or {"people": "human", "nobody": "vlm"}.get(annotators, annotators)

@@ -9,11 +9,13 @@ import hashlib
 import ipaddress
 import json
 import sqlite3
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from annotate.errors import BoardRefused
 from annotate.hosting import install
 from annotate.hosting.configuration import LOOPBACK, BoardConfig, authority
 from annotate.hosting.install import Tell
@@ -31,6 +33,14 @@ BANNED = Path(__file__).parent / "banned.txt"
 """The addresses that Label Studio by itself refuses to call."""
 
 
+SET_PASSWORD = """
+import os, django
+django.setup()
+from users.models import User
+user = User.objects.get(email=os.environ["LIKENESS_EMAIL"])
+user.set_password(os.environ["LIKENESS_PASSWORD"])
+user.save(update_fields=["password"])
+"""
 KEEP_ALIVE_S = 75
 """Longer than the gateway keeps an idle connection: else it sends a vote into one that has just been closed."""
 
@@ -104,6 +114,21 @@ class LabelStudio:
         (folder / VERSION_FILE).write_text(install.VERSION, encoding="utf-8")
         if folder is making:
             making.rename(self.data)
+
+    def set_password(self, email: str, password: str) -> None:
+        """Give an account another password and end its sessions. Label Studio has no call for it, so this goes to its
+        tables. `BoardRefused` where nobody has this e-mail."""
+        done = subprocess.run(
+            [str(install.python(self.environment)), "-W", "ignore", "-c", SET_PASSWORD],
+            cwd=install.package(self.environment),
+            env=dict(self.settings()) | {"LIKENESS_EMAIL": email, "LIKENESS_PASSWORD": password},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            found = (done.stderr.strip() or "no reason given").splitlines()[-1]
+            raise BoardRefused(f"{email}: its password was not changed ({found}); see `likeness board status`")
 
 
 def hardened(config: BoardConfig, *, data: Path, environment: Path, origin: str) -> dict[str, str]:

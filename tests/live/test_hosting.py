@@ -162,6 +162,19 @@ def test_who_is_invited_logs_in_and_is_still_there_after_down_and_up(hosted: Hos
     assert told["password"] not in "".join(path.read_text() for path in hosted.home.root.glob("*.json"))
 
 
+def test_another_password_ends_the_old_one_and_takes_in_whom_a_killed_invite_left(hosted: Hosted) -> None:
+    before = invited(hosted, "Bob of the Test")
+    members = hosted.home.members()
+    hosted.home.keep_members(members[:-1])  # as if killed between the account and the roll
+    after = before | {"password": hosted.run("password", "Bob of the Test").stdout.split()[-1]}
+    assert hosted.home.members() == members
+    assert can_log_in(after)
+    with pytest.raises(AssertionError, match="cannot log in"):
+        can_log_in(before)
+    nobody = hosted.run("password", "Nobody")
+    assert (nobody.returncode, nobody.stdout) == (9, "")
+
+
 @pytest.mark.parametrize("name", ["label_studio", "gateway"])
 def test_a_server_that_was_killed_comes_back_and_the_other_stays(hosted: Hosted, name: str) -> None:
     other = {"label_studio": "gateway", "gateway": "label_studio"}[name]

@@ -180,10 +180,10 @@ class Doubled(MemoryBoard):
 def test_a_task_beside_another_of_its_showing_is_not_mistaken_for_a_deleted_one(world: CollectWorld) -> None:
     world.vote(0, Outcome.A)
     collected(world)
-    board = Doubled(world.settings.board / "board.jsonl")
+    board = Doubled(world.settings.board / "showings.jsonl")
     assert not collect(world.settings, world.recipe(), board, reconcile=True).is_news
     world.board.remove_tasks(["showing_0"])
-    assert collect(world.settings, world.recipe(), Doubled(world.settings.board / "board.jsonl"), reconcile=True)
+    assert collect(world.settings, world.recipe(), Doubled(world.settings.board / "showings.jsonl"), reconcile=True)
     assert world.votes() == {}
 
 
@@ -204,7 +204,7 @@ class Interrupted(MemoryBoard):
     """A board on which something happens right after it was read the first time."""
 
     def __init__(self, world: CollectWorld, happening: Callable[[], object]) -> None:
-        super().__init__(world.settings.board / "board.jsonl")
+        super().__init__(world.settings.board / "showings.jsonl")
         self.happening: list[Callable[[], object]] = [happening]
         self.num_reads = 0
 

@@ -85,7 +85,7 @@ def shown(bench: Bench) -> dict[str, Showing]:
 
 def tasks(bench: Bench) -> dict[str, PairTask]:
     """By showing id; each stands in the board's file once."""
-    path = bench.settings.board / "board.jsonl"
+    path = bench.settings.board / "showings.jsonl"
     lines = [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
     assert max(Counter(line["task"]["showing_id"] for line in lines if "task" in line).values(), default=1) == 1
     return {task.showing_id: task for task in MemoryBoard(path).tasks().values()}
@@ -187,7 +187,7 @@ def test_a_gold_file_with_an_error_puts_nothing_up(bench: Bench, recipe: Recipe,
     with pytest.raises(BadInput, match="line 2: pair_9 is no pair"):
         put_up(bench, recipe, gold=tmp_path / "gold.csv")
     assert bench.records("showing") == bench.records("gold") == []
-    assert not (bench.settings.board / "board.jsonl").exists()
+    assert not (bench.settings.board / "showings.jsonl").exists()
 
 
 def test_batches_put_up_the_same_as_one_run_and_a_pair_comes_with_its_repeat(bench: Bench, recipe: Recipe) -> None:
@@ -200,7 +200,7 @@ def test_batches_put_up_the_same_as_one_run_and_a_pair_comes_with_its_repeat(ben
     in_batches = shown(bench)
     with bench.settings.warehouse.transaction() as session:
         session.execute("DELETE FROM showing")
-    (bench.settings.board / "board.jsonl").unlink()
+    (bench.settings.board / "showings.jsonl").unlink()
     put_up(bench, recipe)
     assert shown(bench) == in_batches
 
@@ -253,7 +253,7 @@ def test_people_need_a_board_that_was_started(bench: Bench) -> None:
 
 def put_up_for_people(bench: Bench, most: int | None = None) -> Published:
     recipe = bench.recipe(annotators="people", labels='[labels]\norigin = "human"', votes=SOME_AGAIN)
-    board = MemoryBoard(bench.settings.board / "board.jsonl")
+    board = MemoryBoard(bench.settings.board / "showings.jsonl")
     return publish(bench.settings, recipe, board, most=most, progress=Progress("test"))
 
 
@@ -273,7 +273,7 @@ def test_people_are_shown_files_under_names_that_only_the_key_tells_each_made_on
     made = {path.name: path.stat().st_mtime_ns for path in home.media.iterdir()}
     with bench.settings.warehouse.transaction() as session:
         session.execute("DELETE FROM showing")
-    (bench.settings.board / "board.jsonl").unlink()
+    (bench.settings.board / "showings.jsonl").unlink()
     put_up_for_people(bench)
     assert {path.name: path.stat().st_mtime_ns for path in home.media.iterdir()} == made
 
@@ -342,7 +342,7 @@ def test_a_board_that_fails_has_each_pair_once_in_the_end(
 ) -> None:
     monkeypatch.setattr("flows.publish.SHOWINGS_AT_ONCE", 10)
     with pytest.raises(BoardDown):
-        publish(bench.settings, recipe, Failing(bench.settings.board / "board.jsonl", moment, at=at))
+        publish(bench.settings, recipe, Failing(bench.settings.board / "showings.jsonl", moment, at=at))
     assert tasks(bench).keys() <= shown(bench).keys()
     healed = put_up(bench, recipe)
     assert tasks(bench).keys() == shown(bench).keys()
@@ -357,7 +357,7 @@ def publish_and_die(home: str, profile: str, moment: str) -> None:
 
     publishing.SHOWINGS_AT_ONCE = 5
     settings = Settings.read({"LIKENESS_HOME": home, "LIKENESS_ORCHESTRATOR": "none"})
-    board = Failing(settings.board / "board.jsonl", moment, at=2, is_fatal=True)
+    board = Failing(settings.board / "showings.jsonl", moment, at=2, is_fatal=True)
     publish(settings, recipes.load(profile), board)
 
 
@@ -398,7 +398,7 @@ def test_publishers_that_run_at_once_put_each_pair_up_once(bench: Bench, recipe:
 
 def test_what_an_interrupted_batch_left_goes_up_with_the_next_one(bench: Bench, recipe: Recipe) -> None:
     with pytest.raises(BoardDown):
-        publish(bench.settings, recipe, Failing(bench.settings.board / "board.jsonl", "before"), most=5)
+        publish(bench.settings, recipe, Failing(bench.settings.board / "showings.jsonl", "before"), most=5)
     assert len({showing.pair_id for showing in shown(bench).values()}) == 5
     assert put_up(bench, recipe, most=8).num_pairs == 5 + 8
     assert tasks(bench).keys() == shown(bench).keys()
@@ -437,7 +437,7 @@ def test_a_withdrawn_pair_goes_with_its_repeat_and_does_not_come_back(bench: Ben
 def test_a_withdrawal_that_the_board_missed_is_told_by_the_next_run(bench: Bench, recipe: Recipe) -> None:
     put_up(bench, recipe)
     gone = bench.records("pair")[0].pair_id
-    path = bench.settings.board / "board.jsonl"
+    path = bench.settings.board / "showings.jsonl"
     with pytest.raises(BoardDown):
         withdraw(bench.settings, recipe, Failing(path, "before"), pair_ids=[gone])
     assert not any(task.dealing.is_withdrawn for task in tasks(bench).values())
@@ -455,7 +455,7 @@ def test_a_pair_that_was_never_up_cannot_be_withdrawn(bench: Bench, recipe: Reci
 
 def test_a_showing_that_was_withdrawn_before_the_board_heard_of_it_never_goes_up(bench: Bench, recipe: Recipe) -> None:
     with pytest.raises(BoardDown):
-        publish(bench.settings, recipe, Failing(bench.settings.board / "board.jsonl", "before"))
+        publish(bench.settings, recipe, Failing(bench.settings.board / "showings.jsonl", "before"))
     gone = bench.records("pair")[0].pair_id
     assert withdraw(bench.settings, recipe, board_of(bench.settings, recipe), pair_ids=[gone]) == 0
     put_up(bench, recipe)

@@ -95,6 +95,26 @@ def test_of_older_references_the_chosen_is_the_one_that_was_taken(monkeypatch: p
     assert found == [("a", None, True), ("b", views, False), ("c", views, False), ("d", views, False)]
 
 
+def test_of_older_votes_those_of_models_stay_and_simulated_ones_are_cast_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = migrations()[:3]
+    rows = [("straight", "vlm", '{"is_turned": false}'), ("turned", "vlm", '{"is_turned": true}')]
+    with duckdb.connect() as connection:
+        monkeypatch.setattr("warehouse.migrate.migrations", lambda: before)
+        migrate(connection)
+        for name, origin, raw in [*rows, ("drawn", "simulated", "{}")]:
+            values = [name, "pair", "one", origin, "A", True, "2026-01-01T00:00:00Z", raw]
+            connection.execute("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)", values)
+            connection.execute(
+                "INSERT INTO label VALUES ('pair', 'majority', 'A', 'majority', ?, 1, 1, 0, 0)", [origin]
+            )
+        monkeypatch.undo()
+        migrate(connection)
+        found = connection.execute("SELECT vote_id, purpose, is_swapped FROM vote ORDER BY 1").fetchall()
+        assert found == [("straight", "vote", False), ("turned", "vote", True)]
+        assert connection.execute("SELECT DISTINCT origin FROM label").fetchall() == [("vlm",)]
+        tables.from_arrow(tables.NOUNS["vote"], connection.execute("FROM vote").to_arrow_table())
+
+
 def test_a_warehouse_of_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
     with warehouse.session() as session:

@@ -1,6 +1,7 @@
 -- Boards: what is shown, what happened to every answer, how far was read; gold answers; votes that say why and how they
 -- were asked. `vote` is made anew, because DuckDB and DuckLake share no statement that adds a column which is never NULL.
--- Older votes were cast on the pair's own showing, those of models on sides that `raw` tells.
+-- Older votes of models were cast on sides that `raw` tells. Older votes of simulated annotators go, with their labels:
+-- nothing says what happened to them, and the formula casts them again on the next road.
 
 CREATE TABLE showing (
     showing_id VARCHAR NOT NULL,
@@ -69,12 +70,11 @@ INSERT INTO vote
 SELECT
     vote_before.vote_id, vote_before.pair_id, vote_before.annotator, vote_before.origin, vote_before.outcome,
     vote_before.is_known, 'vote',
-    CASE
-        WHEN vote_before.origin = 'vlm' THEN coalesce(json_extract_string(vote_before.raw, '$.is_turned') = 'true', false)
-        ELSE coalesce(pair.is_swapped, false)
-    END,
+    coalesce(json_extract_string(vote_before.raw, '$.is_turned') = 'true', false),
     NULL, NULL, NULL, vote_before.cast_at, vote_before.seconds, vote_before.comment, vote_before.raw
 FROM vote_before
-LEFT JOIN pair USING (pair_id);
+WHERE vote_before.origin = 'vlm';
 
 DROP TABLE vote_before;
+
+DELETE FROM label WHERE origin = 'simulated';
