@@ -8,8 +8,10 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playwright.async_api import Browser, Error, Frame, Page, Response, async_playwright
+if TYPE_CHECKING:  # at run time only `make test-live` has it
+    from playwright.async_api import Browser, Frame, Page, Response
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
@@ -50,7 +52,7 @@ class Person:
     refused: list[str] = field(default_factory=list)
     """What the page asked for and did not get, but for what it is never given."""
 
-    async def log_in(self, browser: Browser, origin: str) -> Page:
+    async def log_in(self, browser: "Browser", origin: str) -> "Page":
         page = await (await browser.new_context(viewport={"width": 1400, "height": 900})).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("response", self._heard)
@@ -62,7 +64,7 @@ class Person:
         await page.keyboard.press("Escape")  # the guidelines, which are shown first
         return page
 
-    async def vote_until_done(self, page: Page, most: int = 10**6) -> None:
+    async def vote_until_done(self, page: "Page", most: int = 10**6) -> None:
         """By keyboard alone, until nothing is left or `most` votes are given."""
         shown = ""
         while len(self.keys) < most:
@@ -80,7 +82,7 @@ class Person:
             await page.keyboard.press("Control+Enter")
             self.keys.append(key)
 
-    async def _next_pair(self, page: Page, shown: str) -> Frame | None:
+    async def _next_pair(self, page: "Page", shown: str) -> "Frame | None":
         """The player of another pair than the one at `shown`, when both videos play; None: there is none."""
         give_up = time.monotonic() + PATIENCE_MS / 1000
         press_again = time.monotonic() + AGAIN_S
@@ -99,12 +101,14 @@ class Person:
         await page.screenshot(path=picture)
         raise TimeoutError(f"{self.email}: after {len(self.keys)} votes no other pair came; see {picture}")
 
-    def _heard(self, response: Response) -> None:
+    def _heard(self, response: "Response") -> None:
         if response.status >= 400 and "heidi-tips" not in response.url and "next_task" not in response.url:
             self.refused.append(f"{response.status} {response.url}")
 
 
-async def _is_playing(frame: Frame) -> bool:
+async def _is_playing(frame: "Frame") -> bool:
+    from playwright.async_api import Error
+
     try:
         return bool(await frame.evaluate("document.documentElement.dataset.state === 'playing'"))
     except Error:  # the frame is being replaced: its successor is looked at next
@@ -117,6 +121,8 @@ def vote(origin: str, people: list[Person], *, shots: Path | None = None, most: 
 
 
 async def _vote(origin: str, people: list[Person], shots: Path | None, most: int) -> None:
+    from playwright.async_api import async_playwright
+
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         pages = await asyncio.gather(*(person.log_in(browser, origin) for person in people))
