@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from annotate.board import Answer, AnsweredTask, Arrivals, Dealing, PairTask, number
-from annotate.dealer import user_of
-from annotate.deck import Deck
+from annotate.dealing.dealer import user_of
+from annotate.dealing.deck import Deck
 from annotate.errors import BoardDown, NotDealt
 from annotate.home import Member
 from annotate.interface import Parsed, parse_result, result_of

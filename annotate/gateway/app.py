@@ -37,7 +37,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from annotate.board import PairBoard
-from annotate.deck import Deck
+from annotate.dealing.deck import Deck
 from annotate.errors import AnnotateError, BoardDown, NotDealt
 from annotate.gateway.deeds import Answerer, OpenAnswerer
 from annotate.gateway.desk import Desk

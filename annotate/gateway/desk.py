@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from annotate import links
 from annotate.board import AnsweredTask
-from annotate.deck import Deck
+from annotate.dealing.deck import Deck
 from annotate.errors import BoardDown
 from annotate.gateway import answers
 from annotate.gateway.bodies import read_body

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from pathlib import Path
 
-from annotate.deck import Deck
+from annotate.dealing.deck import Deck
 from annotate.errors import AnnotateError
 
 log = logging.getLogger(__name__)

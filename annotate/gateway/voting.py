@@ -17,7 +17,7 @@ import httpx
 from starlette.requests import Request
 
 from annotate.board import Answer
-from annotate.deck import Deck
+from annotate.dealing.deck import Deck
 from annotate.errors import BoardDown, BoardRefused
 from annotate.gateway import answers
 from annotate.gateway.errors import Refused

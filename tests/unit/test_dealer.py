@@ -4,9 +4,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate import dealer
 from annotate.board import Answer, Dealing
-from annotate.dealer import DISTANCE, Left, Pool, Roster, Stand
+from annotate.dealing import dealer
+from annotate.dealing.dealer import DISTANCE, Left, Pool, Roster, Stand
 from annotate.home import Member
 from annotate.interface import Parsed, result_of
 from annotate.votes import time_of

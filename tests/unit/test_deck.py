@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from annotate.board import AnsweredTask
-from annotate.dealer import DISTANCE, user_of
-from annotate.deck import Progress
+from annotate.dealing.dealer import DISTANCE, user_of
+from annotate.dealing.deck import Progress
 from tests.voting import ANN, BOB, CAT, DAN, JUDGE, OTHER_JUDGE, TIE, A, B, Day, key, task
 from warehouse.records import Purpose
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from annotate.dealer import place_of, user_of
-from annotate.deck import RECONCILE_S, Deck, Progress
+from annotate.dealing.dealer import place_of, user_of
+from annotate.dealing.deck import RECONCILE_S, Deck, Progress
 from annotate.errors import BoardDown, NotDealt
 from annotate.interface import Parsed
 from tests.voting import ANN, BOB, CAT, TIE, A, B, Day, key, said, task

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from annotate.deck import Progress
+from annotate.dealing.deck import Progress
+from annotate.dealing.leases import CLAIM_S, LEASE_S, Leases
 from annotate.errors import BoardDamaged
 from annotate.interface import Parsed
-from annotate.leases import CLAIM_S, LEASE_S, Leases
 from tests.voting import ANN, BOB, CAT, DAN, START, A, B, Day, key, task
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from annotate.board import AnsweredTask, Dealing, PairTask
-from annotate.dealer import user_of
-from annotate.deck import RECONCILE_S
+from annotate.dealing.dealer import user_of
+from annotate.dealing.deck import RECONCILE_S
+from annotate.dealing.leases import CLAIM_S, LEASE_S
 from annotate.errors import NotDealt
 from annotate.interface import Parsed, parse_result
-from annotate.leases import CLAIM_S, LEASE_S
 from tests.voting import ANN, BOB, CAT, DAN, JUDGE, OTHER_JUDGE, TIE, A, B, Day, key, task
 from warehouse.records import Outcome, Purpose
 

@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from math import ceil
 
-from annotate import dealer
 from annotate.board import AnsweredTask
-from annotate.dealer import Left, Moment, Place, Pool, Roster, Stand, Tally
-from annotate.leases import Leases
+from annotate.dealing import dealer
+from annotate.dealing.dealer import Left, Moment, Place, Pool, Roster, Stand, Tally
+from annotate.dealing.leases import Leases
 
 SILENCE = Tally({}, frozenset())
 

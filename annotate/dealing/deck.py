@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from annotate.board import Answer, AnsweredTask, PairBoard
-from annotate.dealer import Roster, user_of
+from annotate.dealing.dealer import Roster, user_of
+from annotate.dealing.leases import Leases
+from annotate.dealing.open_tasks import OpenTasks
 from annotate.errors import NotDealt
 from annotate.home import Member
-from annotate.leases import Leases
-from annotate.open_tasks import OpenTasks
 from annotate.votes import time_of
 
 RECONCILE_S = 10 * 60
