@@ -66,18 +66,22 @@ class CollectWorld:
 
     def fill_board(self, board: PairBoard) -> None:
         """The same for any board; those who vote there are invited elsewhere."""
-        pairs, candidates, showings = self.pairs(), self.candidates(), self.showings(board=board.name)
+        showings = self.showings(board=board.name)
+        self.fill_warehouse(showings)
+        self.put_up(showings, board)
+
+    def fill_warehouse(self, showings: Sequence[Showing]) -> None:
+        """From sources to these showings."""
         rows: dict[str, tuple[type[Any], Sequence[Any]]] = {
             "source": (Source, [factories.source()]),
             "clip": (Clip, [factories.clip()]),
-            "candidate": (Candidate, candidates),
-            "pair": (Pair, pairs),
+            "candidate": (Candidate, self.candidates()),
+            "pair": (Pair, self.pairs()),
             "showing": (Showing, showings),
         }
         with self.settings.warehouse.transaction() as session:
             for table, (kind, records) in rows.items():
                 tables.insert(session, table, tables.to_arrow(kind, records))
-        self.put_up(showings, board)
 
     def pairs(self) -> list[Pair]:
         return [
