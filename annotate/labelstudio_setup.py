@@ -68,15 +68,6 @@ def personal_token(url: str, operator: str, password: str, *, kept: str = "") ->
         return _new_token(server)
 
 
-def personal_token_from_legacy(url: str, legacy_token: str, *, kept: str = "") -> str:
-    """The same for a server that was started with a legacy token; `secure` switches legacy tokens off."""
-    with _server(url, _Header()) as server:
-        if kept and _access_token(server, kept) is not None:
-            return kept
-    with _server(url, _Header({"Authorization": f"Token {legacy_token}"})) as server:
-        return _new_token(server)
-
-
 class LabelStudioSetup:
     """The operator at work, for as long as an access token lasts (five minutes). Use it in a `with` block."""
 

@@ -16,7 +16,7 @@ from flows.runtime import measure_pending
 from flows.settings import Settings
 from warehouse import gates, queries
 from warehouse.errors import NothingToDo
-from warehouse.queries import Row
+from warehouse.sql import Row
 
 HOUR_S = 3600.0
 

@@ -14,7 +14,7 @@ from annotate.vote_columns import NOTHING_SAID, PURPOSES, VoteColumns
 from flows.label_choice import LabelChoice
 from flows.recipe import Recipe
 from flows.seats import roll_of
-from warehouse import queries
+from warehouse import queries, vote_queries
 from warehouse.board_records import Gold
 from warehouse.database import Session
 from warehouse.records import Origin, Outcome
@@ -55,7 +55,7 @@ def cast_votes(
 ) -> VoteColumns:
     """The votes of one origin about all pairs, those of one data set, or these."""
     keys = [seat.key for seat in roll_of(recipe)] if origin is Origin.VLM else []
-    return columns_of(queries.cast_votes(session, origin, keys, dataset=dataset, pair_ids=pair_ids))
+    return columns_of(vote_queries.cast_votes(session, origin, keys, dataset=dataset, pair_ids=pair_ids))
 
 
 def judged(session: Session, choice: LabelChoice, origin: Origin, votes: VoteColumns) -> Judged:
@@ -66,7 +66,7 @@ def judged(session: Session, choice: LabelChoice, origin: Origin, votes: VoteCol
 
 
 def columns_of(table: pa.Table) -> VoteColumns:
-    """Rows of `queries.cast_votes` as columns."""
+    """Rows of `vote_queries.cast_votes` as columns."""
 
     def codes(name: str, values: list[str]) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
         found = pc.fill_null(pc.index_in(table[name], value_set=pa.array(values)), NOTHING_SAID)

@@ -22,7 +22,7 @@ from flows.label_choice import PEOPLE
 from flows.recipe import Recipe
 from flows.settings import Settings
 from flows.settle import settle_pairs
-from warehouse import ids, queries, tables
+from warehouse import ids, queries, tables, vote_queries
 from warehouse.board_records import EventKind, VoteEvent, Watermark
 from warehouse.database import Session
 from warehouse.errors import BadRecipe
@@ -89,12 +89,12 @@ def collect(
     while voters in (PEOPLE, SIMULATED):
         read = _read(settings, board, full=full, reconcile=reconcile)
         with settings.warehouse.transaction() as session:
-            if queries.watermark(session, name) == read.seen:
+            if vote_queries.watermark(session, name) == read.seen:
                 return _taken(session, recipe, name, read, roll)
         # somebody else collected meanwhile: what was read is old, and there is a newer mark to read from
     with settings.warehouse.transaction() as session:
         settle_pairs(session, recipe)
-        return Collected(num_labels=queries.standing_labels(session))
+        return Collected(num_labels=vote_queries.standing_labels(session))
 
 
 def _roll(settings: Settings, recipe: Recipe, board: PairBoard, voters: str) -> Roll:
@@ -114,7 +114,9 @@ def _let_answer(settings: Settings, board: MemoryBoard, people: Sequence[simulat
     if not (waiting := simulated.unanswered(board, people)):
         return
     with settings.warehouse.session() as session:
-        asked = queries.showings_of(session, board.name, sorted({showing_id for showing_id, _ in waiting.values()}))
+        asked = vote_queries.showings_of(
+            session, board.name, sorted({showing_id for showing_id, _ in waiting.values()})
+        )
         pairs = {pair.pair_id: pair for pair in queries.pairs(session, sorted({one.pair_id for one in asked}))}
         candidates = {one.candidate_id: one for one in queries.candidates_of(session, list(pairs))}
     simulated.answer_all(board, waiting, {one.showing_id: one for one in asked}, pairs, candidates)
@@ -126,9 +128,9 @@ def _let_answer(settings: Settings, board: MemoryBoard, people: Sequence[simulat
 def _read(settings: Settings, board: PairBoard, *, full: bool, reconcile: bool) -> _Read:
     now = datetime.now(UTC)
     with settings.warehouse.session() as session:
-        seen = queries.watermark(session, board.name)
+        seen = vote_queries.watermark(session, board.name)
         is_reconciled = full or reconcile or _is_due(seen, now)
-        standing = queries.standing_tasks(session, board.name) if is_reconciled else {}
+        standing = vote_queries.standing_tasks(session, board.name) if is_reconciled else {}
     is_full = full or seen is None
     arrivals = board.changes(None if is_full or seen is None else seen.mark)
     missing: Group[int] = ()
@@ -154,7 +156,7 @@ def _is_due(seen: Watermark | None, now: datetime) -> bool:
 
 def _taken(session: Session, recipe: Recipe, board: str, read: _Read, roll: Roll) -> Collected:
     """Put what was read into the warehouse."""
-    num_before = queries.last_collection(session, board)
+    num_before = vote_queries.last_collection(session, board)
     touched: set[str] = set()
     told: Counter[str] = Counter()
     unreadable: list[str] = []
@@ -172,7 +174,7 @@ def _taken(session: Session, recipe: Recipe, board: str, read: _Read, roll: Roll
         num_deleted=told["deleted"],
         num_skipped=told["skip"],
         unreadable=tuple(unreadable),
-        num_labels=queries.standing_labels(session),
+        num_labels=vote_queries.standing_labels(session),
     )
 
 
@@ -180,12 +182,12 @@ def _changes(session: Session, board: str, number: int, read: _Read, roll: Roll)
     """Of some tasks after the other, so that a full read of a large board needs little memory at a time."""
     now = _text(datetime.now(UTC))
     for tasks in _batches(read.arrivals.tasks):
-        known = queries.showings_of(session, board, [task.task.showing_id for task in tasks])
+        known = vote_queries.showings_of(session, board, [task.task.showing_id for task in tasks])
         showings = {showing.showing_id: showing for showing in known}
         collection = Collection(number=number, board=board, showings=showings, roll=roll, now=now)
-        yield collection.changes(tasks, queries.last_events(session, board, [task.number for task in tasks]))
+        yield collection.changes(tasks, vote_queries.last_events(session, board, [task.number for task in tasks]))
     collection = Collection(number=number, board=board, showings={}, roll=roll, now=now)
-    yield collection.missed(queries.last_events(session, board, sorted(read.missing)))
+    yield collection.missed(vote_queries.last_events(session, board, sorted(read.missing)))
 
 
 def _write(session: Session, changes: Changes, *, is_all: bool) -> None:
@@ -203,9 +205,9 @@ def _settle(session: Session, recipe: Recipe, touched: Group[str], *, is_all: bo
     """Pairs whose votes changed; all of them where anything else changed that labels rest on: the recipe, pairs, or
     votes of models."""
     options = {name: recipe.options.get(name) for name in ("votes", "labels", "judge")}
-    mark = ids.digest([queries.ground_of_labels(session), options])
+    mark = ids.digest([vote_queries.ground_of_labels(session), options])
     ground = Watermark(board=LABELS, mark=mark, reconciled_at=None)
-    is_moved = queries.watermark(session, LABELS) != ground
+    is_moved = vote_queries.watermark(session, LABELS) != ground
     if is_all or is_moved:
         settle_pairs(session, recipe)
     elif touched:

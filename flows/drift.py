@@ -12,7 +12,7 @@ from datetime import datetime
 
 from warehouse import queries
 from warehouse.database import Session
-from warehouse.queries import Row
+from warehouse.sql import Row
 
 SIGMAS = 3.0
 LEAST_ITEMS = 30

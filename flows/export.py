@@ -20,7 +20,7 @@ from warehouse.errors import NothingToDo
 from warehouse.files import full_disk_told
 from warehouse.gates import Step
 from warehouse.media import MediaStore
-from warehouse.queries import Row
+from warehouse.sql import Row
 
 MOST_SUBJECTS = 3
 """Identity-GRPO, 2.1.1."""

@@ -23,7 +23,7 @@ from flows.recipe import Recipe
 from flows.seats import Seat, roll_of, vote_of
 from flows.settings import Settings
 from flows.stages.stage import Failed
-from warehouse import gates, ids, queries, tables
+from warehouse import gates, ids, queries, tables, vote_queries
 from warehouse.database import Session
 from warehouse.errors import DiskFull, EngineUnavailable
 from warehouse.files import is_disk_full
@@ -74,7 +74,7 @@ def judge(settings: Settings, recipe: Recipe, *, progress: Progress | None = Non
         stage, kinds = recipe.steps[-1].stage, choice_of(recipe).asked_kinds
         pending = {
             row["pair_id"]: row["judge_keys"]
-            for row in queries.votes_to_cast(session, stage, kinds, sorted(seats))
+            for row in vote_queries.votes_to_cast(session, stage, kinds, sorted(seats))
             if row["pair_id"] in exhibits.pairs
         }
     progress = progress or Progress("judge")

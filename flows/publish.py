@@ -22,7 +22,7 @@ from flows.progress import Progress
 from flows.recipe import Recipe
 from flows.settings import Settings
 from flows.showings import Plan, Wish, plan_of, showings_on
-from warehouse import gates, queries, tables
+from warehouse import gates, tables, vote_queries
 from warehouse.board_records import Gold, Showing
 from warehouse.errors import BadInput
 from warehouse.records import Pair, Purpose
@@ -126,7 +126,7 @@ def withdraw(
             if out_of_play:
                 gates.judge(session, recipe.steps)
                 chosen |= shown - {pair.pair_id for pair in pairs_in_play(session, recipe)}
-            queries.withdraw_showings(session, board.name, sorted(chosen))
+            vote_queries.withdraw_showings(session, board.name, sorted(chosen))
             gone = [each.showing_id for each in showings_on(session, board.name) if each.is_withdrawn]
         return board.withdraw(gone) if gone else 0
 

@@ -8,7 +8,7 @@ from annotate.pairing import KINDS
 from flows.cast_votes import cast_votes, judged
 from flows.label_choice import LabelChoice, choice_of
 from flows.recipe import Recipe
-from warehouse import queries, tables
+from warehouse import queries, tables, vote_queries
 from warehouse.database import Session
 from warehouse.records import Label, Origin
 
@@ -44,7 +44,7 @@ def _labels(session: Session, recipe: Recipe, choice: LabelChoice, named: Sequen
     by_default = _by_default(session, choice, named)
     yield from by_default.values()
     done = set(by_default)
-    for origin in map(Origin, queries.origins_of_votes(session, named)):
+    for origin in map(Origin, vote_queries.origins_of_votes(session, named)):
         votes = cast_votes(session, recipe, origin, pair_ids=named)
         voted = votes.voted_on() - (by_default.keys() if origin is Origin.VLM else set())
         policy = choice.policy_of(origin)

@@ -1,22 +1,18 @@
 """Questions to the warehouse: one function a file of `sql/`, values always bound."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from warehouse import tables
-from warehouse.board_records import Showing, VoteEvent, Watermark
 from warehouse.database import Session
 from warehouse.gates import Step
-from warehouse.records import Candidate, Pair, Vote
+from warehouse.records import Candidate, Pair
 from warehouse.snapshot import PART
-
-Row = dict[str, Any]
+from warehouse.sql import Row, ask, dicts, listed, text
 
 Relation = Literal["verdict", "known"]
 """What is asked about: what reaches its stage now (after `gates.judge`), or all that was ever measured by the stages
@@ -25,92 +21,92 @@ as they are configured now (after `gates.recall`)."""
 
 def funnel(session: Session, steps: Sequence[Step]) -> list[Row]:
     """A row a stage in the order of the road, with zeros where nothing arrived. After `gates.judge`."""
-    counted = {row["stage"]: row for row in _rows(session, "funnel")}
+    counted = {row["stage"]: row for row in ask(session, "funnel")}
     zero = {"num_in": 0, "passed": 0, "dropped": 0, "failed": 0, "pending": 0}
     return [counted.get(step.stage, {"stage": step.stage, "noun": step.noun, **zero}) for step in steps]
 
 
 def reasons(session: Session) -> list[Row]:
     """Why items were dropped or failed, most frequent first. After `gates.judge`."""
-    return _rows(session, "reasons")
+    return ask(session, "reasons")
 
 
 def arrivals(session: Session, dataset: str | None = None) -> list[Row]:
     """What ingest found: sources, and entries that are none, by problem."""
-    return _rows(session, "arrivals", {"dataset": dataset})
+    return ask(session, "arrivals", {"dataset": dataset})
 
 
 def batches_listed(session: Session, dataset: str, unreadable: str) -> list[Row]:
     """The batches of a data set's listing that are as they should be, with the bundles that they need."""
-    return _rows(session, "batches_listed", {"dataset": dataset, "unreadable": unreadable})
+    return ask(session, "batches_listed", {"dataset": dataset, "unreadable": unreadable})
 
 
 def files_looked_at(session: Session, dataset: str, asked: pa.Table) -> list[Row]:
     """What the listing remembers of files, by path and offset."""
     with tables.shown(session, asked):
-        return _rows(session, "files_looked_at", {"dataset": dataset})
+        return ask(session, "files_looked_at", {"dataset": dataset})
 
 
 def settle_listing(session: Session, dataset: str, duplicate: str) -> None:
     """Call entries `duplicate` that are the same source as an earlier one; let each source lie where the first is."""
     for name in ("mark_duplicates", "move_sources"):
-        session.execute(_sql(name), {"dataset": dataset, "duplicate": duplicate})
+        session.execute(text(name), {"dataset": dataset, "duplicate": duplicate})
 
 
 def entries_of_name(session: Session, name: str) -> list[Row]:
     """Entries of the listing that are no sources and that `name` may mean."""
-    return _rows(session, "entries_of_name", {"name": name})
+    return ask(session, "entries_of_name", {"name": name})
 
 
 def cross_pair_batches(session: Session, dataset: str) -> list[str]:
     """The batches that a data set's cross-video pairs came in."""
-    return [row["batch"] for row in _rows(session, "cross_pair_batches", {"dataset": dataset})]
+    return [row["batch"] for row in ask(session, "cross_pair_batches", {"dataset": dataset})]
 
 
 def unbalanced(session: Session) -> list[Row]:
     """Items that a stage counted twice. After `gates.judge`."""
-    return _rows(session, "unbalanced")
+    return ask(session, "unbalanced")
 
 
 def sources_of_name(session: Session, name: str) -> list[str]:
     """Sources that `name` may mean: the beginning of their id or a clip's, or a part of their path."""
-    return [row["source_id"] for row in _rows(session, "sources_of_name", {"name": name})]
+    return [row["source_id"] for row in ask(session, "sources_of_name", {"name": name})]
 
 
 def outcomes_of_clip(session: Session, clip_id: str) -> list[Row]:
     """A clip's pairs with their votes and labels, in words."""
-    return _rows(session, "outcomes_of_clip", {"clip_id": clip_id})
+    return ask(session, "outcomes_of_clip", {"clip_id": clip_id})
 
 
 def exception(session: Session, fact_key: str) -> str | None:
     """What a failed item ran into."""
-    rows = _rows(session, "exception", {"fact_key": fact_key})
+    rows = ask(session, "exception", {"fact_key": fact_key})
     return rows[0]["exception"] if rows else None
 
 
 def verdicts(session: Session, stage: str) -> dict[str, str]:
     """The verdict on each item that reached a stage. After `gates.judge`."""
-    return {row["item_id"]: row["verdict"] for row in _rows(session, "verdicts", {"stage": stage})}
+    return {row["item_id"]: row["verdict"] for row in ask(session, "verdicts", {"stage": stage})}
 
 
 def failed_items(session: Session, stage: str, reason: str | None) -> list[Row]:
     """The last ledger row of each item that failed at a stage, for one reason or any. After `gates.judge`."""
-    return _rows(session, "failed_items", {"stage": stage, "reason": reason})
+    return ask(session, "failed_items", {"stage": stage, "reason": reason})
 
 
 def work_since(session: Session, since: datetime) -> list[Row]:
     """A row a stage: what was measured since then (UTC), what became of it, and its seconds. After `gates.judge`."""
-    return _rows(session, "work_since", {"since": since})
+    return ask(session, "work_since", {"since": since})
 
 
 def seconds_of_sources(session: Session, since: datetime) -> list[Row]:
     """A row a source: the seconds spent on it since then (UTC). After `gates.judge`."""
-    return _rows(session, "seconds_of_sources", {"since": since})
+    return ask(session, "seconds_of_sources", {"since": since})
 
 
 def yields_of_shards(session: Session, since: datetime) -> list[Row]:
     """A row a stage and shard: items measured and passed, and whether it is newer (UTC). After `gates.judge`."""
-    return _rows(session, "yields_of_shards", {"since": since})
+    return ask(session, "yields_of_shards", {"since": since})
 
 
 def num_pending_sources(session: Session) -> int:
@@ -120,24 +116,24 @@ def num_pending_sources(session: Session) -> int:
 
 def fact(session: Session, step: Step, fact_key: str) -> Row | None:
     """One fact of a stage, by its key."""
-    rows = _dicts(session.execute(f'SELECT * FROM "{step.table}" WHERE fact_key = ?', [fact_key]))
+    rows = dicts(session.execute(f'SELECT * FROM "{step.table}" WHERE fact_key = ?', [fact_key]))
     return rows[0] if rows else None
 
 
 def story(session: Session, item_ids: Sequence[str]) -> list[Row]:
     """The verdicts on these items. After `gates.judge`."""
-    return _rows(session, "story", {"item_ids": list(item_ids)})
+    return ask(session, "story", {"item_ids": list(item_ids)})
 
 
 def newest_snapshot(session: Session) -> str | None:
     """The id of the snapshot frozen last."""
-    rows = _rows(session, "newest_snapshot")
+    rows = ask(session, "newest_snapshot")
     return rows[0]["snapshot_id"] if rows else None
 
 
 def noun_counts(session: Session) -> Row:
     """How many of each noun there are."""
-    return _rows(session, "noun_counts")[0]
+    return ask(session, "noun_counts")[0]
 
 
 def in_play(session: Session, noun: str, source_ids: Sequence[str] | None = None) -> pa.Table:
@@ -155,7 +151,7 @@ def facts(session: Session, step: Step, source_ids: Sequence[str] | None = None)
 
 def sources(session: Session, source_ids: Sequence[str]) -> pa.Table:
     """These sources, ordered by id."""
-    return session.execute(_sql("sources"), {"source_ids": list(source_ids)}).to_arrow_table()
+    return session.execute(text("sources"), {"source_ids": list(source_ids)}).to_arrow_table()
 
 
 UNFINISHED = "unfinished"
@@ -168,8 +164,8 @@ def write_pending(session: Session, folder: Path, steps: Sequence[Step], nouns: 
     Parquet files ordered by `source_id`: `source`, one a noun, one a stage, and `UNFINISHED`. Rows are streamed:
     what is pending may be more than fits into memory.
     """
-    num_sources = tables.write_parquet(session.execute(_sql("pending_sources")), folder / "source.parquet")
-    tables.write_parquet(session.execute(_sql("unfinished")), folder / f"{UNFINISHED}.parquet")
+    num_sources = tables.write_parquet(session.execute(text("pending_sources")), folder / "source.parquet")
+    tables.write_parquet(session.execute(text("unfinished")), folder / f"{UNFINISHED}.parquet")
     for noun in nouns:
         tables.write_parquet(_in_play(session, noun, "known"), folder / f"{noun}.parquet")
     for step in steps:
@@ -199,7 +195,7 @@ def _facts(session: Session, step: Step, among: Relation, source_ids: Sequence[s
 
 def identities_of_clips(session: Session) -> list[Row]:
     """Who is in which clip."""
-    return _rows(session, "identities_of_clips")
+    return ask(session, "identities_of_clips")
 
 
 def write_triplets(session: Session, path: Path, stage: str, candidates: Step | None) -> int:
@@ -212,32 +208,32 @@ def write_triplets(session: Session, path: Path, stage: str, candidates: Step | 
         else "SELECT NULL AS fact_key, NULL AS first_frame, NULL AS num_frames WHERE false"
     )
     session.execute(f"CREATE OR REPLACE TEMP VIEW candidate_window AS {windows}")
-    return tables.write_parquet(session.execute(_sql("triplets"), {"stage": stage}), path)
+    return tables.write_parquet(session.execute(text("triplets"), {"stage": stage}), path)
 
 
 def passed_candidates(session: Session, stage: str) -> pa.Table:
     """Candidates that passed this stage, ordered by id. After `gates.judge`."""
-    return session.execute(_sql("passed_candidates"), {"stage": stage}).to_arrow_table()
+    return session.execute(text("passed_candidates"), {"stage": stage}).to_arrow_table()
 
 
 def prompts(session: Session) -> list[Row]:
     """The text of each clip."""
-    return _rows(session, "prompts")
+    return ask(session, "prompts")
 
 
 def pairs_in_play(session: Session, stage: str) -> list[Pair]:
     """Pairs of candidates that passed this stage, ordered by id. After `gates.judge`."""
-    return tables.from_arrow(Pair, session.execute(_sql("pairs_in_play"), {"stage": stage}).to_arrow_table())
+    return tables.from_arrow(Pair, session.execute(text("pairs_in_play"), {"stage": stage}).to_arrow_table())
 
 
 def settled_pairs(session: Session, origin: str, policies: Sequence[str], stage: str) -> list[Row]:
     """Pairs that have an outcome, of candidates that passed this stage. After `gates.judge`."""
-    return _rows(session, "settled_pairs", {"origin": origin, "policies": list(policies), "stage": stage})
+    return ask(session, "settled_pairs", {"origin": origin, "policies": list(policies), "stage": stage})
 
 
 def frozen_clips(session: Session, clip_ids: Sequence[str]) -> list[Row]:
     """What a snapshot says of clips, but for the split. After `gates.judge`."""
-    return _rows(session, "frozen_clips", {"clip_ids": list(clip_ids)})
+    return ask(session, "frozen_clips", {"clip_ids": list(clip_ids)})
 
 
 def frozen_candidates(
@@ -245,12 +241,12 @@ def frozen_candidates(
 ) -> list[Row]:
     """What a snapshot says of all candidates of these clips, or of some of them. After `gates.judge`."""
     chosen = None if candidate_ids is None else list(candidate_ids)
-    return _rows(session, "frozen_candidates", {"clip_ids": list(clip_ids), "candidate_ids": chosen})
+    return ask(session, "frozen_candidates", {"clip_ids": list(clip_ids), "candidate_ids": chosen})
 
 
 def frozen_references(session: Session, clip_ids: Sequence[str]) -> list[Row]:
     """What a snapshot says of all references of these clips. After `gates.judge`."""
-    return _rows(session, "frozen_references", {"clip_ids": list(clip_ids)})
+    return ask(session, "frozen_references", {"clip_ids": list(clip_ids)})
 
 
 def frozen_votes(
@@ -259,48 +255,23 @@ def frozen_votes(
     """What a snapshot says of the votes on these pairs; of models' votes those of these inferences count, and of
     nobody's those of annotators who are left out."""
     values = {"pair_ids": list(pair_ids), "origin": origin, "judge_keys": list(judge_keys), "left_out": list(left_out)}
-    return _rows(session, "frozen_votes", values)
-
-
-def cast_votes(
-    session: Session,
-    origin: str,
-    judge_keys: Sequence[str],
-    *,
-    dataset: str | None = None,
-    pair_ids: Sequence[str] | None = None,
-) -> pa.Table:
-    """All votes of one origin without their texts, or those about some pairs, ordered by pair, annotator and time, and
-    which of them count; of models' votes those of these inferences."""
-    values = {"origin": origin, "judge_keys": list(judge_keys), "dataset": dataset, "pair_ids": _listed(pair_ids)}
-    return session.execute(_sql("cast_votes"), values).to_arrow_table()
-
-
-def votes_to_cast(session: Session, stage: str, kinds: Sequence[str], judge_keys: Sequence[str]) -> list[Row]:
-    """Which judges' inferences have not voted on which pairs of candidates that passed this stage, in order of the
-    pair. After `gates.judge`."""
-    return _rows(session, "votes_to_cast", {"stage": stage, "kinds": list(kinds), "judge_keys": list(judge_keys)})
+    return ask(session, "frozen_votes", values)
 
 
 def originals(session: Session, candidate_ids: Sequence[str]) -> frozenset[str]:
     """Which of these candidates are their clips' own videos."""
-    rows = _rows(session, "originals", {"candidate_ids": list(candidate_ids)})
+    rows = ask(session, "originals", {"candidate_ids": list(candidate_ids)})
     return frozenset(row["candidate_id"] for row in rows)
 
 
 def pair_ids(session: Session, among: Sequence[str] | None = None) -> list[str]:
     """Every pair's id, or those of these that there are, in order."""
-    return [row["pair_id"] for row in _rows(session, "pair_ids", {"among": _listed(among)})]
+    return [row["pair_id"] for row in ask(session, "pair_ids", {"among": listed(among)})]
 
 
 def pairs(session: Session, pair_ids: Sequence[str] | None = None) -> list[Pair]:
     """These pairs, as far as there are any, or all, ordered by id."""
-    return tables.from_arrow(Pair, session.execute(_sql("pairs"), {"pair_ids": _listed(pair_ids)}).to_arrow_table())
-
-
-def origins_of_votes(session: Session, pair_ids: Sequence[str] | None = None) -> list[str]:
-    """Who voted on these pairs, or on any: human, simulated, vlm."""
-    return [row["origin"] for row in _rows(session, "origins_of_votes", {"pair_ids": _listed(pair_ids)})]
+    return tables.from_arrow(Pair, session.execute(text("pairs"), {"pair_ids": listed(pair_ids)}).to_arrow_table())
 
 
 ORPHANS = (
@@ -319,13 +290,13 @@ ORPHANS = (
 
 def orphans(session: Session, name: str) -> list[Row]:
     """The offenders that one of `ORPHANS` finds."""
-    return _rows(session, name)
+    return ask(session, name)
 
 
 def yields_of_references(session: Session, keep_from: float) -> list[Row]:
     """How many references each synthesizer made with each view, and how many are still the same person: identity score
     of `keep_from` and more. After `gates.judge`."""
-    return _rows(session, "yields_of_references", {"keep_from": keep_from})
+    return ask(session, "yields_of_references", {"keep_from": keep_from})
 
 
 def repeated(session: Session, table: str, keys: Sequence[str]) -> list[Row]:
@@ -334,12 +305,12 @@ def repeated(session: Session, table: str, keys: Sequence[str]) -> list[Row]:
     cursor = session.execute(
         f'SELECT {listed}, count(*) AS times FROM "{table}" GROUP BY {listed} HAVING count(*) > 1 ORDER BY {listed}'
     )
-    return _dicts(cursor)
+    return dicts(cursor)
 
 
 def done_without_fact(session: Session, step: Step) -> list[Row]:
     """Ledger rows of a stage that say `done` where no fact is."""
-    return _dicts(
+    return dicts(
         session.execute(
             f'SELECT item_id, fact_key FROM ledger ANTI JOIN "{step.table}" USING (fact_key)'
             " WHERE stage = ? AND outcome = 'done' ORDER BY item_id",
@@ -350,136 +321,53 @@ def done_without_fact(session: Session, step: Step) -> list[Row]:
 
 def shown_items(session: Session, most: int) -> list[Row]:
     """Dropped and failed items, some of each reason, with where they come from. After `gates.judge`."""
-    return _rows(session, "shown_items", {"most": most})
+    return ask(session, "shown_items", {"most": most})
 
 
 def counts_in_play(session: Session) -> Row:
     """How many of each noun belong to what was judged. After `gates.judge`."""
-    return _rows(session, "counts_in_play")[0]
+    return ask(session, "counts_in_play")[0]
 
 
 def scenes(session: Session, most: int) -> list[Row]:
     """Some clips with subjects and references. After `gates.judge`."""
-    return _rows(session, "scenes", {"most": most})
+    return ask(session, "scenes", {"most": most})
 
 
 def identities_of_subjects(session: Session, subject_ids: Sequence[str]) -> list[Row]:
     """Who these subjects are."""
-    return _rows(session, "identities_of_subjects", {"subject_ids": list(subject_ids)})
+    return ask(session, "identities_of_subjects", {"subject_ids": list(subject_ids)})
 
 
 def pairs_to_show(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
     """A pair of each sort: with a winner, a tie, not settled. After `gates.judge`."""
-    return _rows(session, "pairs_to_show", {"origin": origin, "policies": list(policies)})
-
-
-def votes_of_pairs(session: Session, pair_ids: Sequence[str]) -> list[Vote]:
-    """All votes on these pairs."""
-    return tables.from_arrow(
-        Vote, session.execute(_sql("votes_of_pairs"), {"pair_ids": list(pair_ids)}).to_arrow_table()
-    )
-
-
-def label_counts(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
-    """Labels by split, outcome and reason. After `gates.judge`."""
-    return _rows(session, "label_counts", {"origin": origin, "policies": list(policies)})
-
-
-def annotators(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
-    """Every annotator's votes beside the labels. After `gates.judge`."""
-    return _rows(session, "annotators", {"origin": origin, "policies": list(policies)})
-
-
-def originals_against(session: Session, origin: str, policies: Sequence[str]) -> list[Row]:
-    """How the originals fared against what was made of them. After `gates.judge`."""
-    return _rows(session, "originals_against", {"origin": origin, "policies": list(policies)})
+    return ask(session, "pairs_to_show", {"origin": origin, "policies": list(policies)})
 
 
 def ancestors(session: Session, snapshots: Sequence[Path]) -> list[Row]:
     """What the pairs in these snapshots' folders come from."""
     parts = {"train": "data/train", "test": "data/test"} | {name: name for name in ("votes", "candidates", "clips")}
     files = {name: [str(folder / part / PART) for folder in snapshots] for name, part in parts.items()}
-    return _rows(session, "ancestors", files)
-
-
-def watermark(session: Session, board: str) -> Watermark | None:
-    """How far a board was read; None: never."""
-    rows = _rows(session, "watermark_of", {"board": board})
-    return Watermark(**rows[0]) if rows else None
-
-
-def last_collection(session: Session, board: str) -> int:
-    """The number of the last collection of a board that found something; 0 before the first."""
-    return int(_rows(session, "last_collection", {"board": board})[0]["collection"])
-
-
-def last_events(session: Session, board: str, tasks: Sequence[int]) -> list[VoteEvent]:
-    """The last event, tombstones too, of every answer ever seen on these tasks."""
-    cursor = session.execute(_sql("last_events"), {"board": board, "tasks": list(tasks)})
-    return tables.from_arrow(VoteEvent, cursor.to_arrow_table())
-
-
-def standing_tasks(session: Session, board: str) -> dict[int, str | None]:
-    """Tasks on which an answer stands, with the showing that each is; None: of nobody here."""
-    return {row["task"]: row["showing_id"] for row in _rows(session, "standing_tasks", {"board": board})}
-
-
-def showings_of(session: Session, board: str, showing_ids: Sequence[str]) -> list[Showing]:
-    """These showings of a board, as far as there are any."""
-    cursor = session.execute(_sql("showings_of"), {"board": board, "showing_ids": list(showing_ids)})
-    return tables.from_arrow(Showing, cursor.to_arrow_table())
+    return ask(session, "ancestors", files)
 
 
 def candidates_of(session: Session, pair_ids: Sequence[str]) -> list[Candidate]:
     """The candidates of these pairs, each once."""
-    cursor = session.execute(_sql("candidates_of"), {"pair_ids": list(pair_ids)})
+    cursor = session.execute(text("candidates_of"), {"pair_ids": list(pair_ids)})
     return tables.from_arrow(Candidate, cursor.to_arrow_table())
-
-
-def standing_labels(session: Session) -> int:
-    """How many pairs have an outcome, an origin each."""
-    return int(_rows(session, "standing_labels")[0]["num_labels"])
-
-
-def ground_of_labels(session: Session) -> Row:
-    """What labels rest on besides the votes of boards: another row, other labels."""
-    return _rows(session, "ground_of_labels")[0]
 
 
 def faces_of_clips(session: Session, clip_ids: Sequence[str]) -> list[Row]:
     """Where the faces of these clips are, in shares of their pictures. After `gates.judge`."""
-    return _rows(session, "faces_of_clips", {"clip_ids": list(clip_ids)})
+    return ask(session, "faces_of_clips", {"clip_ids": list(clip_ids)})
 
 
 def chosen_references(session: Session, clip_ids: Sequence[str] | None = None) -> list[Row]:
     """Files of the references that stand for the subjects of these clips, or of all. After `gates.judge`."""
-    return _rows(session, "chosen_references", {"clip_ids": None if clip_ids is None else list(clip_ids)})
-
-
-def withdraw_showings(session: Session, board: str, pair_ids: Sequence[str]) -> None:
-    """Say of everything that shows these pairs on a board that it is shown to nobody any more."""
-    session.execute(_sql("withdraw_showings"), {"board": board, "pair_ids": list(pair_ids)})
+    return ask(session, "chosen_references", {"clip_ids": None if clip_ids is None else list(clip_ids)})
 
 
 def records(session: Session, noun: str) -> list[Any]:
     """Every record of a noun, or of what is known of boards, ordered by id."""
     table = session.execute(f'SELECT * FROM "{noun}" ORDER BY 1').to_arrow_table()
     return tables.from_arrow({**tables.NOUNS, **tables.BOARDS}[noun], table)
-
-
-def _listed(ids: Sequence[str] | None) -> list[str] | None:
-    return None if ids is None else list(ids)
-
-
-@cache
-def _sql(name: str) -> str:
-    return (resources.files("warehouse.sql") / f"{name}.sql").read_text()
-
-
-def _rows(session: Session, name: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-    return _dicts(session.execute(_sql(name), dict(values) if values else None))
-
-
-def _dicts(cursor: Session) -> list[Row]:
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

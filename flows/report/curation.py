@@ -34,8 +34,8 @@ from warehouse import queries, tables
 from warehouse.database import Session
 from warehouse.gates import UNKNOWN, Gate, Step
 from warehouse.media import MediaStore
-from warehouse.queries import Row
 from warehouse.records import Reference, Subject
+from warehouse.sql import Row
 
 MOST_OF_REASON = 12
 """Items shown of one reason."""

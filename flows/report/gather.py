@@ -13,7 +13,7 @@ from trainers import checkpoint
 from trainers.checkpoint import RunCard
 from warehouse import gates, queries
 from warehouse.database import Session
-from warehouse.queries import Row
+from warehouse.sql import Row
 
 
 def gather(settings: Settings, recipe: Recipe, *, dataset: str | None) -> ReportData:

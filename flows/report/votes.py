@@ -9,12 +9,12 @@ from flows.report import pictures
 from flows.report.content import AnnotatorRow, LabelRow, Labels, RivalRow, ShownPair, ShownReference, ShownVote, Side
 from flows.report.curation import shown_references, span_of
 from flows.stages.candidates import best_references
-from warehouse import queries, tables
+from warehouse import queries, tables, vote_queries
 from warehouse.database import Session
 from warehouse.gates import Step
 from warehouse.media import MediaStore
-from warehouse.queries import Row
 from warehouse.records import Origin, Outcome, Reference, Subject, Vote
+from warehouse.sql import Row
 
 
 def shown_pairs(session: Session, recipe: Recipe, media: MediaStore) -> tuple[ShownPair, ...]:
@@ -22,7 +22,7 @@ def shown_pairs(session: Session, recipe: Recipe, media: MediaStore) -> tuple[Sh
     choice = choice_of(recipe)
     rows = queries.pairs_to_show(session, choice.origin, choice.policies)
     votes: dict[str, list[Vote]] = defaultdict(list)
-    for vote in queries.votes_of_pairs(session, [row["pair_id"] for row in rows]):
+    for vote in vote_queries.votes_of_pairs(session, [row["pair_id"] for row in rows]):
         votes[vote.pair_id].append(vote)
     source_ids = sorted({row["source_id"] for row in rows})
     references = tables.from_arrow(Reference, queries.in_play(session, "reference", source_ids))
@@ -39,8 +39,8 @@ def labels(session: Session, recipe: Recipe) -> Labels | None:
     """None where nobody has voted yet."""
     choice = choice_of(recipe)
     origin, policies = choice.origin, choice.policies
-    rows = queries.label_counts(session, origin, policies)
-    annotators = queries.annotators(session, origin, policies)
+    rows = vote_queries.label_counts(session, origin, policies)
+    annotators = vote_queries.annotators(session, origin, policies)
     if not rows or not annotators:
         return None
     return Labels(
@@ -48,7 +48,7 @@ def labels(session: Session, recipe: Recipe) -> Labels | None:
         origin=origin.value,
         rows=tuple(_label_row(split, rows) for split in sorted({row["split"] for row in rows}, reverse=True)),
         annotators=tuple(AnnotatorRow(**row) for row in annotators),
-        rivals=tuple(RivalRow(**row) for row in queries.originals_against(session, origin, policies)),
+        rivals=tuple(RivalRow(**row) for row in vote_queries.originals_against(session, origin, policies)),
     )
 
 

@@ -16,7 +16,7 @@ from flows.retry import reopen
 from tests.fake_road import Road
 from tests.fake_stages import MEASURED, write_profile
 from warehouse.errors import BadInput, NothingToDo
-from warehouse.queries import Row
+from warehouse.sql import Row
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from flows.settings import Settings
 from flows.story import check, funnel
 from tests import broken_footage
 from tests.broken_footage import NUM_FRAMES, QUOTED, Fault
-from warehouse.queries import Row
+from warehouse.sql import Row
 
 PROFILE = """
 [[stage]]

@@ -18,7 +18,7 @@ from flows.recipe import Recipe
 from flows.settle import settle_pairs
 from tests import factories
 from tests.vote_sets import drawn
-from warehouse import queries, tables
+from warehouse import queries, tables, vote_queries
 from warehouse.board_records import Gold
 from warehouse.migrate import migrate
 from warehouse.records import Label, Origin, Outcome, Pair, Purpose, Vote
@@ -174,7 +174,7 @@ def test_statistics_and_snapshots_count_the_votes_that_labels_count(shared: Sess
     frozen = queries.frozen_votes(shared, ["pair_1", "pair_2"], "human", [])
     assert {row["vote_id"] for row in frozen if row["is_counted"]} == expected
     assert len(frozen) == len(votes)
-    columns, by_hand = columns_of(queries.cast_votes(shared, "human", [])), VoteColumns.of(votes)
+    columns, by_hand = columns_of(vote_queries.cast_votes(shared, "human", [])), VoteColumns.of(votes)
     assert (columns.pair_ids, columns.annotators) == (by_hand.pair_ids, by_hand.annotators)
     for name in ("pair_N", "annotator_N", "outcome_N", "is_known_N", "is_counted_N", "purpose_N", "seconds_N", "at_N"):
         assert getattr(columns, name).tolist() == pytest.approx(getattr(by_hand, name).tolist()), name
@@ -183,7 +183,7 @@ def test_statistics_and_snapshots_count_the_votes_that_labels_count(shared: Sess
 def test_a_model_s_vote_counts_where_the_recipe_has_its_seat(session: Session) -> None:
     raws = {"seat#1": '{"judge_key": "key_1"}', "seat#2": '{"judge_key": "key_2"}', "before": '{"judge": "seat"}'}
     put(session, [factories.vote(annotator=name, origin=Origin.VLM, raw=raw) for name, raw in raws.items()])
-    columns = columns_of(queries.cast_votes(session, "vlm", ["key_1"]))
+    columns = columns_of(vote_queries.cast_votes(session, "vlm", ["key_1"]))
     assert [columns.annotators[place] for place in columns.counted().annotator_N] == ["seat#1"]
     frozen = queries.frozen_votes(session, ["pair_1"], "vlm", ["key_1"])
     assert [row["annotator"] for row in frozen if row["is_counted"]] == ["seat#1"]
