@@ -41,6 +41,17 @@ user = User.objects.get(email=os.environ["LIKENESS_EMAIL"])
 user.set_password(os.environ["LIKENESS_PASSWORD"])
 user.save(update_fields=["password"])
 """
+TABLES = """
+import os, psycopg
+from psycopg import sql
+place = {name: os.environ["POSTGRE_" + name.upper()] for name in ("host", "port", "user", "password")}
+with psycopg.connect(dbname=os.environ["POSTGRE_NAME"], autocommit=True, **place) as database:
+    find = "select tablename from pg_tables where schemaname = 'public'"
+    if os.environ["LIKENESS_DROP"]:
+        for (name,) in database.execute(find).fetchall():
+            database.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(name)))
+    print(len(database.execute(find).fetchall()))
+"""
 KEEP_ALIVE_S = 75
 """Longer than the gateway keeps an idle connection: else it sends a vote into one that has just been closed."""
 
@@ -94,14 +105,17 @@ class LabelStudio:
         self.server.wait_for(self.health, timeout_s=START_TIMEOUT_S)
 
     def make(self, password: str, tell: Tell) -> None:
-        """Make its tables and the operator's account, if they are missing or of another version. What was broken off is
-        thrown away (it lies in a folder of another name); in PostgreSQL it is gone on with."""
+        """Make its tables and the operator's account, if they are missing or of another version. A first time that was
+        broken off is thrown away and begun again: Label Studio cannot go on with half of an index. `BoardRefused` where
+        a PostgreSQL database holds tables that are not ours."""
         if _version(self.data) == install.VERSION:
             return
         tell("making Label Studio's tables: about 40 s, once")
         self.server.stop()
         making = self.data.with_name(self.data.name + ".making")
         folder = self.data if self.data.exists() else making
+        if folder is making and self.config.database is not None:
+            self._empty_database(is_ours=making.exists())
         _keep_only_key(making)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         maker = Server(self.server.folder, "label_studio_make")
@@ -118,17 +132,30 @@ class LabelStudio:
     def set_password(self, email: str, password: str) -> None:
         """Give an account another password and end its sessions. Label Studio has no call for it, so this goes to its
         tables. `BoardRefused` where nobody has this e-mail."""
+        account = {"LIKENESS_EMAIL": email, "LIKENESS_PASSWORD": password}
+        self._run(SET_PASSWORD, account, f"{email}: its password was not changed")
+
+    def _empty_database(self, *, is_ours: bool) -> None:
+        """Drop what a making left that was broken off (`is_ours`); anything else in the database is somebody's."""
+        database = self.config.database
+        found = self._run(TABLES, {"LIKENESS_DROP": "yes" if is_ours else ""}, f"{database}: cannot be used")
+        if int(found):
+            raise BoardRefused(f"{database}: holds {int(found)} tables already; give the board an empty database")
+
+    def _run(self, code: str, settings: Mapping[str, str], failed: str) -> str:
+        """What a small program prints that runs among Label Studio's packages. `BoardRefused`, with its last words."""
         done = subprocess.run(
-            [str(install.python(self.environment)), "-W", "ignore", "-c", SET_PASSWORD],
+            [str(install.python(self.environment)), "-W", "ignore", "-c", code],
             cwd=install.package(self.environment),
-            env=dict(self.settings()) | {"LIKENESS_EMAIL": email, "LIKENESS_PASSWORD": password},
+            env={**self.settings(), **settings},
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
             found = (done.stderr.strip() or "no reason given").splitlines()[-1]
-            raise BoardRefused(f"{email}: its password was not changed ({found}); see `likeness board status`")
+            raise BoardRefused(f"{failed} ({found}); see `likeness board status`")
+        return done.stdout
 
 
 def hardened(config: BoardConfig, *, data: Path, environment: Path, origin: str) -> dict[str, str]:

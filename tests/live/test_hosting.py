@@ -316,6 +316,21 @@ def test_tables_in_postgresql_that_were_broken_off_are_gone_on_with(
         down(hosted.home, print)
 
 
+def test_a_database_that_holds_something_is_refused_and_left_alone(
+    live_root: Path, label_studio_environment: Path, postgresql: Database
+) -> None:
+    _run_sql(postgresql, "create database somebodys")
+    theirs = replace(postgresql, name="somebodys")
+    _run_sql(theirs, "create table precious (id int)")
+    team = {"LIKENESS_BOARD_DATABASE": str(theirs), "LIKENESS_BOARD_DATABASE_PASSWORD": postgresql.password}
+    hosted = Hosted(live_root / "not-empty", label_studio_environment, **team)
+    for _ in range(2):
+        done = hosted.run("up")
+        assert done.returncode == 9
+        assert "holds 1 tables already" in done.stderr
+    _run_sql(theirs, "insert into precious values (1)")
+
+
 def test_a_wrong_password_of_the_database_is_told_and_not_shown(
     live_root: Path, label_studio_environment: Path, postgresql: Database
 ) -> None:
