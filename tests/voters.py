@@ -6,6 +6,7 @@ What they vote by is what they see: the brightness of the picture in each video 
 import asyncio
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,8 +117,12 @@ async def _is_playing(frame: "Frame") -> bool:
 
 
 def vote(origin: str, people: list[Person], *, shots: Path | None = None, most: int = 10**6) -> None:
-    """Let people vote side by side, each in a browser session of their own; pictures of the first one's page."""
-    asyncio.run(_vote(origin, people, shots, most))
+    """Let people vote side by side, each in a browser session of their own; pictures of the first one's page.
+
+    In a thread of its own: the tests' shared browser has an event loop in theirs.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(lambda: asyncio.run(_vote(origin, people, shots, most))).result()
 
 
 async def _vote(origin: str, people: list[Person], shots: Path | None, most: int) -> None:
