@@ -20,6 +20,8 @@ from warehouse.records import Purpose
 log = logging.getLogger(__name__)
 
 PAGE = 1000
+FLOOD = 2 * PAGE
+"""Where more was touched, as after a large publication, everything is read side by side instead of page after page."""
 THREADS, RANGE = 8, 250
 """Everything is read by so many requests at once, of about so many tasks: more than the server's four processes, and
 small, because a connection stays with the process that took it, and some processes get several."""
@@ -72,9 +74,13 @@ class TaskListing:
     def touched_since(self, time: str) -> Iterator[Row]:
         """Tasks touched then or later; one that is touched meanwhile may come twice."""
         while True:
-            rows = self._page("tasks:updated_at", [_at("greater_or_equal", time)], WHOLE)["tasks"]
+            page = self._page("tasks:updated_at", [_at("greater_or_equal", time)], WHOLE)
+            rows = page["tasks"]
             yield from rows
             if len(rows) < PAGE:
+                return
+            if page["total"] > FLOOD:
+                yield from self.everything(WHOLE)
                 return
             time = utc(rows[-1]["updated_at"])
             if time == utc(rows[0]["updated_at"]):
