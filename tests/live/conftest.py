@@ -16,11 +16,10 @@ import pytest
 from annotate.home import BoardHome
 from annotate.hosting import install
 from annotate.hosting.configuration import BoardConfig, Database
-from annotate.hosting.label_studio import OPERATOR, LabelStudio
-from annotate.hosting.processes import Server
 from annotate.hosting.up import down, up
 from tests.live.hosted import HostedBoard, Studio, live_folder, postgresql_server
-from tests.served import ROOT, free_port
+from tests.served import ROOT
+from tests.studios import started_studio
 
 NAMED = os.environ.get("LIKENESS_LABEL_STUDIO")
 CHROMIUM = [
@@ -57,19 +56,8 @@ def postgresql(live_root: Path) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def studio_on_sqlite(live_root: Path, label_studio_environment: Path) -> Iterator[Studio]:
     """Label Studio alone, without a gateway or a project."""
-    root, port = live_root / "studio", free_port()
-    studio = LabelStudio(
-        environment=label_studio_environment,
-        data=root / "label_studio",
-        config=BoardConfig(),
-        origin=f"http://127.0.0.1:{port}",
-        port=port,
-        server=Server(root / "run", "label_studio"),
-    )
-    studio.make("a-password-of-the-tests", tell)
-    studio.start(tell)
-    yield Studio(url=studio.url, operator=OPERATOR, password="a-password-of-the-tests")
-    studio.server.stop()
+    with started_studio(live_root / "studio", label_studio_environment, None, tell) as studio:
+        yield studio
 
 
 @pytest.fixture(scope="session")
